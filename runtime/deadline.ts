@@ -1,0 +1,45 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { AbortScope } from './abort-scope.js';
+import { cancelled, deadlineExceeded } from './errors.js';
+
+/** Waits, or throws CANCELLED as soon as `signal` aborts. */
+export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  try {
+    await delay(ms, undefined, signal === undefined ? {} : { signal });
+  } catch (error) {
+    throw signal?.reason instanceof Error ? signal.reason : cancelled(String(error));
+  }
+}
+
+/**
+ * Runs `work` with a signal that aborts after `timeoutMs` (reason: DEADLINE_EXCEEDED) or when `parent` aborts.
+ * The promise settles at the abort even where `work` ignores its signal.
+ */
+export async function withDeadline<T>(
+  timeoutMs: number,
+  what: string,
+  work: (signal: AbortSignal) => Promise<T>,
+  parent?: AbortSignal,
+): Promise<T> {
+  const scope = new AbortScope(...(parent ? [parent] : []));
+  const timer = setTimeout(() => {
+    scope.abort(deadlineExceeded(`${what} took longer than ${String(timeoutMs)} ms`));
+  }, timeoutMs);
+  try {
+    return await Promise.race([rejectOnAbort(scope.signal), work(scope.signal)]);
+  } finally {
+    clearTimeout(timer);
+    scope.end();
+  }
+}
+
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const fail = (): void => {
+      reject(signal.reason instanceof Error ? signal.reason : cancelled());
+    };
+    if (signal.aborted) fail();
+    else signal.addEventListener('abort', fail, { once: true });
+  });
+}

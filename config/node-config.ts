@@ -1,0 +1,49 @@
+import type { ClientCredentials } from '../runtime/arguments.js';
+import type { Limits } from './limits.js';
+
+/** Where the coordinator is. */
+export interface CoordinatorConfig {
+  readonly kind: 'zookeeper' | 'embedded';
+  /** `host:port,host:port,...` of ZooKeeper's servers, or `host:port` of the embedded coordinator. */
+  readonly connect: string;
+  readonly sessionTimeoutMs: number;
+}
+
+/** Who may call. `open` is allowed on loopback addresses only. Clients show what nodes ask for. */
+export type SecurityConfig = ClientCredentials;
+
+/** Everything one node process needs to know; `S` = the device's own settings. */
+export interface NodeConfig<S = unknown> {
+  /** Folder of the installed product. Absolute. */
+  readonly root: string;
+  /** `.fractory`: absolute, exists. */
+  readonly statePath: string;
+  readonly dataCenter: {
+    readonly name: string;
+    /** Address that servers bind to and that members publish. */
+    readonly grpcIp: string;
+    /** Absolute. */
+    readonly storagePath: string;
+  };
+  readonly coordinator: CoordinatorConfig;
+  readonly security: SecurityConfig;
+  /** Known to the nodes of this data center only: authenticates links between controllers and owns the znodes. */
+  readonly secret: string;
+  readonly limits: Limits;
+  readonly telemetry: {
+    /** Base URL of the collector that takes traces as OTLP over HTTP; absent = no traces. */
+    readonly otlpEndpoint?: string | undefined;
+  };
+  readonly node: {
+    /** Member id, such as `storage-1`. */
+    readonly name: string;
+    readonly type: string;
+    readonly routing: 'leader' | 'any';
+    readonly verbose: boolean;
+    /** 0 = any free port. */
+    readonly port: number;
+  };
+  /** A launcher holds our standard input open; when it ends, the launcher is gone and the node stops. */
+  readonly supervised: boolean;
+  readonly settings: S;
+}

@@ -1,0 +1,27 @@
+/** What the launcher tells a node beside its arguments. */
+export interface NodeEnvironment {
+  readonly statePath: string;
+  /** `zookeeper://host:port,...` or `embedded://host:port`. */
+  readonly coordinator: string;
+}
+
+/** The environment of a supervised node process: that of the launcher, with its overrides, and the launcher's facts. */
+export function nodeEnvironment(
+  facts: NodeEnvironment,
+  environment: NodeJS.ProcessEnv = process.env,
+): NodeJS.ProcessEnv {
+  return {
+    ...environment,
+    FRACTORY_STATE: facts.statePath,
+    FRACTORY_COORDINATOR: facts.coordinator,
+    FRACTORY_SUPERVISED: '1',
+  };
+}
+
+/** The environment of a child with some variables more. */
+export function childEnvironment(
+  added: NodeJS.ProcessEnv = {},
+  environment: NodeJS.ProcessEnv = process.env,
+): NodeJS.ProcessEnv {
+  return { ...environment, ...added };
+}

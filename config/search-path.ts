@@ -1,0 +1,20 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import path from 'node:path';
+
+/** Whether the shell would find this program. */
+export function isOnSearchPath(
+  program: string,
+  environment: NodeJS.ProcessEnv = process.env,
+): boolean {
+  const folders = (environment['PATH'] ?? '').split(path.delimiter).filter((one) => one !== '');
+  return folders.some((folder) => isExecutable(path.join(folder, program)));
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile();
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+import type { CoordinatorConfig } from '../../config/node-config.js';
+import type { Coordinator, Member, MemberRecord } from '../../zookeeper/coordinator.js';
+
+export function record(id: string, type = 'math', instance = `instance of ${id}`): MemberRecord {
+  return {
+    id,
+    type,
+    address: '127.0.0.1:1',
+    metricsAddress: '127.0.0.1:2',
+    pid: process.pid,
+    instance,
+    version: '0.0.0',
+    startedAt: new Date(0).toISOString(),
+    routing: 'leader',
+  };
+}
+
+export interface MemberProcessOptions {
+  readonly config: CoordinatorConfig;
+  readonly dataCenter: string;
+  readonly secret: string;
+  readonly id: string;
+  readonly type?: string;
+  readonly instance?: string;
+}
+
+/** A member in a process of its own, which can be killed or frozen. */
+export class MemberProcess {
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+  }
+
+  /** Resolves when it is registered. */
+  static async start(options: MemberProcessOptions): Promise<MemberProcess> {
+    const file = path.join(path.dirname(fileURLToPath(import.meta.url)), 'member-process.js');
+    const child = spawn(process.execPath, [file, JSON.stringify(options)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
+    if (line !== 'registered') throw new Error(`the member said: ${line}`);
+    return new MemberProcess(child);
+  }
+
+  freeze(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#child.kill('SIGCONT');
+  }
+
+  async kill(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const gone = once(this.#child, 'exit');
+    this.#child.kill('SIGKILL');
+    await gone;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.kill();
+  }
+}
+
+/** Resolves with the members as soon as they are as `condition` says. */
+export function membersWhen(
+  coordinator: Coordinator,
+  condition: (members: readonly Member[]) => boolean,
+): Promise<readonly Member[]> {
+  return new Promise((resolve) => {
+    const check = (members: readonly Member[]): void => {
+      if (!condition(members)) return;
+      stop();
+      resolve(members);
+    };
+    const stop = coordinator.onMembers(check);
+    check(coordinator.members());
+  });
+}
+
+/** Resolves when `condition` holds, looking after each change of `source`. */
+export function when(
+  subscribe: (listener: () => void) => () => void,
+  condition: () => boolean,
+): Promise<void> {
+  return new Promise((resolve) => {
+    const check = (): void => {
+      if (!condition()) return;
+      stop();
+      resolve();
+    };
+    const stop = subscribe(check);
+    check();
+  });
+}

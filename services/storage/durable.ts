@@ -1,0 +1,72 @@
+import { constants } from 'node:fs';
+import { lstat, mkdir, open, rename } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import path from 'node:path';
+
+import { systemCodeOf } from '../../runtime/errors.js';
+import { notAFolder } from './failures.js';
+
+/** Makes what was renamed, made or removed in a folder survive a power cut. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** A new file for writing, its folder known to be a plain one. */
+export function createFile(file: string): Promise<FileHandle> {
+  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+  return open(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644);
+}
+
+/** Opens a file for reading; undefined if there is none. Doesn't follow a link (ELOOP) and doesn't wait for a pipe's writer. */
+export async function openFile(file: string): Promise<FileHandle | undefined> {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+  try {
+    return await open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Replaces a small file as a whole: after a crash it has the old or the new text, once `syncFolder` was called for certain the
+ * new one. `temporary` is on the same file system.
+ */
+export async function replaceFile(file: string, temporary: string, text: string): Promise<void> {
+  const handle = await createFile(temporary);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(temporary, file);
+}
+
+/** Whether there is a plain folder; anything else of that name, a link too, is an error. */
+export async function isFolder(folder: string): Promise<boolean> {
+  try {
+    if ((await lstat(folder)).isDirectory()) return true;
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+  throw notAFolder(path.basename(folder));
+}
+
+/** Makes a plain folder if it isn't there; true if it was made. */
+export async function ensureFolder(folder: string): Promise<boolean> {
+  if (await isFolder(folder)) return false;
+  try {
+    await mkdir(folder);
+    return true;
+  } catch (error) {
+    if (systemCodeOf(error) !== 'EEXIST') throw error;
+    return !(await isFolder(folder));
+  }
+}

@@ -1,0 +1,324 @@
+import type { BigIntStats } from 'node:fs';
+import { access, rename, rm } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import path from 'node:path';
+
+import { systemCodeOf, unavailable } from '../../runtime/errors.js';
+import { checkPlain } from './client-folder.js';
+import type { ClientFolder } from './client-folder.js';
+import { openFile, replaceFile, syncFolder } from './durable.js';
+import {
+  fileNotFound,
+  isReadOnly,
+  nameOf,
+  notAFile,
+  translate,
+  versionMismatch,
+} from './failures.js';
+import type { FileRef } from './failures.js';
+import type { Locks } from './locks.js';
+import { SNIFFED_BYTES, mediaTypeOf } from './media-types.js';
+import { encode, metadataOf, readMetadataText, withDone } from './metadata.js';
+import type { Done, FileRecord, Metadata } from './metadata.js';
+import type { Owner } from './owner.js';
+import { hashOf } from './reading.js';
+import type { Staged } from './staging.js';
+
+const MAX_LOOKS = 100;
+
+/** A step of a run, under which an effect is done once. */
+export interface StepKey {
+  readonly run: string;
+  readonly step: string;
+}
+
+export interface ChangeOptions {
+  /** Only if the file has this version now; 0 = only if it doesn't exist. */
+  readonly ifVersion: bigint | undefined;
+  readonly step: StepKey | undefined;
+}
+
+/** What stands at a file's place. Whoever gets it closes the handle. */
+export interface Look {
+  readonly handle: FileHandle | undefined;
+  readonly stats: BigIntStats | undefined;
+  readonly metadata: Metadata;
+  /** What is known of the content; absent = no content, or one that was put there by other means. */
+  readonly record: FileRecord | undefined;
+}
+
+interface Settled {
+  readonly metadata: Metadata;
+  readonly stats: BigIntStats | undefined;
+  readonly record: FileRecord | undefined;
+  /** Version of what stands there; 0 = nothing. A found file counts as the next version. */
+  readonly version: bigint;
+}
+
+/**
+ * Content and metadata of one client's files, kept in step (README.md, "Crash points"). Changes are made under the lock of the
+ * name; looking takes no lock.
+ */
+export class Shelf {
+  readonly #folder: ClientFolder;
+  readonly #owner: Owner;
+  readonly #locks: Locks;
+  readonly #now: () => number;
+
+  constructor(folder: ClientFolder, owner: Owner, locks: Locks, now: () => number) {
+    this.#folder = folder;
+    this.#owner = owner;
+    this.#locks = locks;
+    this.#now = now;
+  }
+
+  /** Content and metadata that belong together: the metadata is read before and after the content is opened. */
+  async look(ref: FileRef): Promise<Look> {
+    const file = this.#folder.metadata(ref.name);
+    for (let looks = 0; looks < MAX_LOOKS; looks++) {
+      const text = await readMetadataText(file);
+      const handle = await this.#openContent(ref);
+      try {
+        if ((await readMetadataText(file)) === text) {
+          const metadata = metadataOf(ref, text);
+          const stats = await handle?.stat({ bigint: true });
+          if (stats) checkPlain(ref, stats);
+          return { handle, stats, metadata, record: recordOf(metadata, stats) };
+        }
+      } catch (error) {
+        await handle?.close();
+        throw error;
+      }
+      await handle?.close();
+    }
+    throw unavailable('FILE_BUSY', `${nameOf(ref)} is written all the time`);
+  }
+
+  /** Puts a staged content in place as a new version. A repeat of a step with the same content changes nothing. */
+  put(
+    ref: FileRef,
+    staged: Staged,
+    mediaType: string,
+    options: ChangeOptions,
+  ): Promise<FileRecord> {
+    return this.#locks.hold(this.#folder.lock(ref.name), async () => {
+      const settled = await this.#settle(ref);
+      const { metadata } = settled;
+      const repeated = doneBy(metadata, options.step).find(
+        (one) => one.file?.sha256 === staged.sha256,
+      );
+      if (repeated?.file) return repeated.file;
+      checkVersion(ref, options.ifVersion, settled.version);
+      const file: FileRecord = {
+        version: max(metadata.lastVersion, settled.version) + 1n,
+        sizeBytes: staged.sizeBytes,
+        sha256: staged.sha256,
+        mediaType,
+        modifiedMs: this.#now(),
+        inode: staged.inode,
+      };
+      const from = path.join(this.#folder.temporary, staged.name);
+      await this.#change(ref, metadata, { file, staged: staged.name, step: options.step }, () =>
+        rename(from, this.#folder.content(ref.name)),
+      );
+      return file;
+    });
+  }
+
+  /** Deletes a file and returns the version that it had. A repeat of a step changes nothing. */
+  delete(ref: FileRef, options: ChangeOptions): Promise<bigint> {
+    return this.#locks.hold(this.#folder.lock(ref.name), async () => {
+      const { metadata, version } = await this.#settle(ref);
+      const repeated = doneBy(metadata, options.step).find((one) => !one.file);
+      if (repeated) return metadata.lastVersion;
+      if (version === 0n) throw fileNotFound(ref);
+      checkVersion(ref, options.ifVersion, version);
+      const lastVersion = max(metadata.lastVersion, version);
+      await this.#change(ref, { ...metadata, lastVersion }, { step: options.step }, () =>
+        rm(this.#folder.content(ref.name)),
+      );
+      return version;
+    });
+  }
+
+  /**
+   * Makes a found file known, with its hash as it is now; undefined if it changed meanwhile: look again. In a folder that
+   * can't be written nothing is kept, and the file is served all the same.
+   */
+  async adopt(ref: FileRef, look: Look, signal?: AbortSignal): Promise<FileRecord | undefined> {
+    const { handle, stats } = look;
+    if (!handle || !stats) throw fileNotFound(ref);
+    const sizeBytes = Number(stats.size);
+    const { sha256, head } = await hashOf(handle, sizeBytes, SNIFFED_BYTES, signal);
+    const record: FileRecord = {
+      version: look.metadata.lastVersion + 1n,
+      sizeBytes,
+      sha256,
+      mediaType: mediaTypeOf(ref.name, head),
+      modifiedMs: Number(stats.mtimeMs),
+      inode: String(stats.ino),
+      foundMtimeNs: String(stats.mtimeNs),
+    };
+    try {
+      return await this.#keep(ref, record);
+    } catch (error) {
+      const failure = translate(error, 'write', nameOf(ref));
+      if (isReadOnly(failure)) return record;
+      throw failure;
+    }
+  }
+
+  /** Notes that a file is gone that was removed by other means, so that its record can't be taken for another file's. */
+  async forget(ref: FileRef): Promise<void> {
+    await this.#locks.hold(this.#folder.lock(ref.name), async () => {
+      const { metadata, stats } = await this.#settle(ref);
+      if (!stats && metadata.file) await this.#save(ref, { ...metadata, file: undefined });
+    });
+  }
+
+  /** Completes or undoes a change that a dead process left half done. */
+  async repair(ref: FileRef): Promise<void> {
+    await this.#locks.hold(this.#folder.lock(ref.name), () => this.#settle(ref));
+  }
+
+  async #keep(ref: FileRef, record: FileRecord): Promise<FileRecord | undefined> {
+    await this.#folder.ensure();
+    return this.#locks.hold(this.#folder.lock(ref.name), async () => {
+      const { metadata, stats, record: known } = await this.#settle(ref);
+      if (known) return known.sha256 === record.sha256 ? known : undefined;
+      if (!stats || !isSame(record, stats)) return undefined;
+      const file = { ...record, version: metadata.lastVersion + 1n };
+      await this.#saveDurably(ref, { ...metadata, lastVersion: file.version, file });
+      return file;
+    });
+  }
+
+  /** Lock held. What is to happen is durable before it happens, so that whoever comes next can tell whether it did. */
+  async #change(
+    ref: FileRef,
+    metadata: Metadata,
+    to: { file?: FileRecord; staged?: string; step: StepKey | undefined },
+    make: () => Promise<void>,
+  ): Promise<void> {
+    const { file, staged, step } = to;
+    const done: Done | undefined = step && {
+      run: step.run,
+      step: step.step,
+      ...(file && { file }),
+    };
+    const lastVersion = file?.version ?? metadata.lastVersion;
+    const pending = { file, done, ...(staged === undefined ? {} : { staged }) };
+    await this.#saveDurably(ref, { ...metadata, lastVersion, pending });
+    await make();
+    await syncFolder(this.#folder.path);
+    try {
+      // Not synced: until the next sync a power cut may bring the pending record back, which says the same.
+      await this.#save(ref, { lastVersion, file, done: withDone(metadata.done, done) });
+    } catch (error) {
+      // The change is made and durable, and its pending record says so; the next writer tidies up.
+      if (systemCodeOf(error) === undefined) throw error;
+    }
+  }
+
+  /** Lock held. Brings a half-done change to one of its two ends and says how things stand. */
+  async #settle(ref: FileRef): Promise<Settled> {
+    let metadata = metadataOf(ref, await readMetadataText(this.#folder.metadata(ref.name)));
+    const stats = await this.#folder.statContent(ref);
+    const { pending } = metadata;
+    if (pending) {
+      metadata = (await this.#wasMade(ref, metadata, stats))
+        ? { ...metadata, file: pending.file, done: withDone(metadata.done, pending.done) }
+        : metadata;
+      metadata = { ...metadata, pending: undefined };
+      await this.#save(ref, metadata);
+    }
+    const record = recordOf(metadata, stats);
+    const found = stats ? metadata.lastVersion + 1n : 0n;
+    return { metadata, stats, record, version: record?.version ?? found };
+  }
+
+  async #wasMade(
+    ref: FileRef,
+    metadata: Metadata,
+    stats: BigIntStats | undefined,
+  ): Promise<boolean> {
+    const { pending } = metadata;
+    if (!pending?.file) return !stats;
+    if (!stats) return false;
+    if (pending.file.inode === String(stats.ino)) return true;
+    if (metadata.file?.inode === String(stats.ino)) return false;
+    if (pending.staged && (await exists(path.join(this.#folder.temporary, pending.staged))))
+      return false;
+    // Both were copied from another disk: only the content tells.
+    const handle = await this.#openContent(ref);
+    if (!handle) return false;
+    try {
+      const { sha256 } = await hashOf(handle, Number(stats.size), 0, undefined);
+      return sha256 === pending.file.sha256;
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async #openContent(ref: FileRef): Promise<FileHandle | undefined> {
+    try {
+      return await openFile(this.#folder.content(ref.name));
+    } catch (error) {
+      const code = systemCodeOf(error);
+      if (code === 'ELOOP') throw notAFile(ref, 'a symbolic link');
+      if (code === 'ENXIO') throw notAFile(ref, 'a device or pipe');
+      throw error;
+    }
+  }
+
+  async #saveDurably(ref: FileRef, metadata: Metadata): Promise<void> {
+    await this.#save(ref, metadata);
+    await syncFolder(path.dirname(this.#folder.metadata(ref.name)));
+  }
+
+  /** Whole or not at all; after a power cut it may be the one before. */
+  async #save(ref: FileRef, metadata: Metadata): Promise<void> {
+    const temporary = path.join(this.#folder.temporary, this.#owner.newName('meta', ref.name));
+    try {
+      await replaceFile(this.#folder.metadata(ref.name), temporary, encode(metadata));
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+  }
+}
+
+/** Which record describes the content that was opened. */
+function recordOf(metadata: Metadata, stats: BigIntStats | undefined): FileRecord | undefined {
+  if (!stats) return undefined;
+  const { file, pending } = metadata;
+  if (pending?.file?.inode === String(stats.ino)) return pending.file;
+  return file?.foundMtimeNs !== undefined && !isSame(file, stats) ? undefined : file;
+}
+
+function isSame(found: FileRecord, stats: BigIntStats): boolean {
+  return found.foundMtimeNs === String(stats.mtimeNs) && found.sizeBytes === Number(stats.size);
+}
+
+function doneBy(metadata: Metadata, step: StepKey | undefined): readonly Done[] {
+  if (!step) return [];
+  return metadata.done.filter((one) => one.run === step.run && one.step === step.step);
+}
+
+function checkVersion(ref: FileRef, expected: bigint | undefined, actual: bigint): void {
+  if (expected !== undefined && expected !== actual) throw versionMismatch(ref, expected, actual);
+}
+
+function max(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}
+
+async function exists(file: string): Promise<boolean> {
+  try {
+    await access(file);
+    return true;
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}

@@ -1,0 +1,116 @@
+import { status } from '@grpc/grpc-js';
+import sharp from 'sharp';
+import type { Metadata, Sharp } from 'sharp';
+
+import {
+  deadlineExceeded,
+  FractoryError,
+  invalidArgument,
+  messageOf,
+} from '../../runtime/errors.js';
+import type { Card } from './card.js';
+import type { CnnLimits } from './limits.js';
+
+/** Formats by the bytes that their files start with. Everything else, SVG among it, never reaches a decoder. */
+const SIGNATURES: readonly (readonly [name: string, pattern: RegExp])[] = [
+  ['JPEG', /^\xff\xd8\xff/],
+  ['PNG', /^\x89PNG\r\n[^]\n/],
+  ['GIF', /^GIF8[79]a/],
+  ['WebP', /^RIFF[^]{4}WEBP/],
+  ['TIFF', /^(II[*+]\0|MM\0[*+])/],
+  ['AVIF', /^[^]{4}ftyp(avif|avis|mif1|msf1)/],
+];
+
+// Each picture is seen once: what libvips would keep is only memory.
+sharp.cache(false);
+sharp.concurrency(1);
+
+/** A picture as the input of a model: bytes, rows of pixels of interleaved channels (RGB or grey). */
+export interface Pixels {
+  readonly data: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Decodes a picture and scales it as the card says: the first page, turned as its EXIF data say, on white where it is transparent, in sRGB.
+ * Runs in sharp's threads. Throws UNSUPPORTED_IMAGE, BROKEN_IMAGE, IMAGE_TOO_LARGE.
+ */
+export async function decodePicture(
+  image: Uint8Array,
+  input: Card['input'],
+  limits: CnnLimits,
+): Promise<Pixels> {
+  checkBytes(image, limits.max_image_bytes);
+  const metadata = await orBroken(() => open(image).metadata());
+  checkPixels(metadata, limits.max_image_pixels);
+  const { width, height, channels, resize: fit } = input;
+  const { data, info } = await orBroken(() => {
+    const scaled = open(image, limits.max_image_pixels)
+      .timeout({ seconds: Math.ceil(limits.max_compute_ms / 1000) })
+      .rotate()
+      .resize(width, height, { fit, background: '#ffffff' })
+      .flatten({ background: '#ffffff' });
+    return inColours(scaled, channels)
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true });
+  });
+  if (data.length !== width * height * channels)
+    throw broken(`it has ${String(info.channels)} channels, the model takes ${String(channels)}`);
+  // A copy of its own, so that it can be moved to a thread.
+  return { data: new Uint8Array(data) };
+}
+
+function checkBytes(image: Uint8Array, maxBytes: number): void {
+  if (image.length === 0) throw broken('it has no bytes');
+  if (image.length > maxBytes)
+    throw tooLarge(`has ${String(image.length)} bytes`, 'max_image_bytes', maxBytes);
+  const head = Buffer.from(image.subarray(0, 16)).toString('latin1');
+  if (SIGNATURES.some(([, pattern]) => pattern.test(head))) return;
+  const names = SIGNATURES.map(([name]) => name).join(', ');
+  throw invalidArgument('image', `is none of ${names}`, 'UNSUPPORTED_IMAGE');
+}
+
+function checkPixels({ width, height }: Metadata, maxPixels: number): void {
+  if (width * height > maxPixels)
+    throw tooLarge(
+      `has ${String(width)}x${String(height)} = ${String(width * height)} pixels`,
+      'max_image_pixels',
+      maxPixels,
+    );
+}
+
+function open(image: Uint8Array, limitInputPixels: number | false = false): Sharp {
+  return sharp(image, { failOn: 'error', limitInputPixels });
+}
+
+function inColours(picture: Sharp, channels: 1 | 3): Sharp {
+  return channels === 1 ? picture.greyscale().toColourspace('b-w') : picture.toColourspace('srgb');
+}
+
+async function orBroken<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const [line = ''] = messageOf(error).split('\n');
+    if (line.startsWith('timeout'))
+      throw deadlineExceeded('the picture took longer to decode than the limit max_compute_ms');
+    throw broken(line, error);
+  }
+}
+
+function broken(problem: string, cause?: unknown): FractoryError {
+  return new FractoryError(
+    status.INVALID_ARGUMENT,
+    'BROKEN_IMAGE',
+    `the picture can't be decoded: ${problem}`,
+    { cause, violations: [{ field: 'image', description: problem }] },
+  );
+}
+
+function tooLarge(fact: string, limit: string, allowed: number): FractoryError {
+  return new FractoryError(
+    status.RESOURCE_EXHAUSTED,
+    'IMAGE_TOO_LARGE',
+    `the picture ${fact}, the limit ${limit} is ${String(allowed)}`,
+    { metadata: { limit, allowed: String(allowed) } },
+  );
+}

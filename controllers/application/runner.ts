@@ -1,0 +1,155 @@
+import { RunState, Topology } from '../../protos/gen/fractory/v1/application.js';
+import { Receipt } from '../../protos/gen/fractory/v1/graph.js';
+import type { Failure } from '../../protos/gen/fractory/v1/value.js';
+import { fromFailure, toFailure } from '../../protos/status.js';
+import { AbortScope } from '../../runtime/abort-scope.js';
+import { backoffMs } from '../../runtime/backoff.js';
+import { sleep } from '../../runtime/deadline.js';
+import { budgetExhausted, FractoryError, unavailable } from '../../runtime/errors.js';
+import type { Logger } from '../../runtime/logger.js';
+import { noTracer } from '../../runtime/tracing/tracer.js';
+import type { Tracer } from '../../runtime/tracing/tracer.js';
+import type { RunRecord } from '../../services/application/run-record.js';
+import type { KernelAccess } from '../kernel/device.js';
+import type { Outcome } from '../kernel/objects.js';
+import { isWorthRetrying } from '../kernel/peers.js';
+import { ringAttempt, starAttempt } from './attempt.js';
+import { plan } from './plan.js';
+import { endRun, startRun } from './run-span.js';
+
+/** Waits between attempts: short, since a lost member is passed over at once. */
+const BACKOFF = { initialMs: 20, maxMs: 500 };
+
+interface AttemptFacts {
+  /** Counts from 1. */
+  readonly attempt: number;
+  /** Why the one before failed. */
+  readonly cause: string;
+  readonly deadlineMs: number;
+  readonly traceparent: string;
+}
+
+/** Ends a run exactly once: tries it, and again with fresh capabilities while a member was lost and budget is left. */
+export class Runner {
+  readonly #kernel: KernelAccess;
+  readonly #log: Logger;
+  readonly #tracer: Tracer;
+  readonly #stopping = new AbortController();
+
+  constructor(kernel: KernelAccess, log: Logger, tracer = noTracer) {
+    this.#kernel = kernel;
+    this.#log = log;
+    this.#tracer = tracer;
+  }
+
+  /** Never rejects. `parent` = `traceparent` of the call that asked for the run, if it has one. */
+  async execute(run: RunRecord, parent = ''): Promise<void> {
+    const span = startRun(this.#tracer, run.options, parent);
+    const { budgetMs } = run.options;
+    const startedAt = performance.now();
+    const deadlineMs = Date.now() + budgetMs;
+    const scope = new AbortScope(run.cancelSignal, this.#stopping.signal);
+    const timer = setTimeout(() => {
+      scope.abort(budgetExhausted(`the run took longer than its budget of ${String(budgetMs)} ms`));
+    }, budgetMs);
+    const { outcome, attempts } = await span.run(() =>
+      this.#tryUntil(run, deadlineMs, scope.signal, span.traceparent || parent),
+    );
+    clearTimeout(timer);
+    scope.end();
+    const state = stateOf(outcome, run, scope.signal);
+    const elapsedUs = BigInt(Math.round((performance.now() - startedAt) * 1000));
+    const receipts = outcome.receipts.map((encoded) => Receipt.decode(encoded));
+    run.add({
+      $case: 'ended',
+      value: {
+        ...{ state, attempts, elapsedUs, receipts },
+        result: outcome.kind === 'succeeded' ? outcome.result : undefined,
+        failure: outcome.kind === 'failed' ? outcome.failure : undefined,
+      },
+    });
+    this.#log.debug({ run: run.id, state, attempts, ms: Number(elapsedUs) / 1000 }, 'run ended');
+    endRun(span, outcome, attempts);
+  }
+
+  /** Ends all runs as failed: their node is going. */
+  stop(): void {
+    this.#stopping.abort(unavailable('NODE_STOPPING', 'the application node is stopping'));
+  }
+
+  async #tryUntil(
+    run: RunRecord,
+    deadlineMs: number,
+    signal: AbortSignal,
+    traceparent: string,
+  ): Promise<{ outcome: Outcome; attempts: number }> {
+    let cause = '';
+    const startedAt = performance.now();
+    for (let attempts = 1; ; attempts++) {
+      const outcome = await this.#attempt(
+        run,
+        { attempt: attempts, cause, deadlineMs, traceparent },
+        signal,
+      );
+      const waitedMs = performance.now() - startedAt;
+      if (outcome.kind === 'succeeded' || signal.aborted || !isTransient(outcome.failure, waitedMs))
+        return { outcome, attempts };
+      cause = outcome.failure.message;
+      this.#log.info({ run: run.id, attempts, cause }, 'run is tried again');
+      try {
+        await sleep(backoffMs(attempts, BACKOFF), signal);
+      } catch (error) {
+        // The end of the budget says less than what kept the run from succeeding.
+        const failure = run.cancelSignal.aborted ? toFailure(error, NOWHERE) : outcome.failure;
+        return { outcome: { ...outcome, failure }, attempts };
+      }
+    }
+  }
+
+  async #attempt(
+    run: RunRecord,
+    { attempt, cause, deadlineMs, traceparent }: AttemptFacts,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const scope = new AbortScope(signal);
+    const stopListening = this.#kernel.onEpoch(() => {
+      scope.abort(unavailable('STALE_OWNER', 'the application node registered again'));
+    });
+    try {
+      const { graph, topology } = run.options;
+      const steps = await plan(this.#kernel, { run: run.id, graph, deadlineMs }, signal);
+      const placements = steps.map(({ step, member }) => ({ step: step.id, member: member.id }));
+      run.add({ $case: 'attempted', value: { attempt, placements, cause } });
+      const go = topology === Topology.STAR ? starAttempt : ringAttempt;
+      return await go(this.#kernel, steps, deadlineMs, scope.signal, traceparent);
+    } catch (error) {
+      return { kind: 'failed', failure: toFailure(error, NOWHERE), receipts: [] };
+    } finally {
+      stopListening();
+      scope.end();
+    }
+  }
+}
+
+const NOWHERE = { step: '', member: '' };
+
+/** How long a run waits for the first member of a type: a node that restarts is back sooner. */
+const NO_MEMBER_PATIENCE_MS = 8000;
+
+function isTransient(failure: Failure, waitedMs: number): boolean {
+  const error = fromFailure(failure);
+  if (error.reason === 'NO_MEMBER') return waitedMs < NO_MEMBER_PATIENCE_MS;
+  // A one-shot reply or a capability that is gone belongs to a life that has ended.
+  return isWorthRetrying(error) || error.reason === 'CAPABILITY_REVOKED';
+}
+
+function stateOf(outcome: Outcome, run: RunRecord, { reason }: AbortSignal): RunState {
+  if (outcome.kind === 'succeeded') return RunState.SUCCEEDED;
+  if (run.cancelSignal.aborted) return RunState.CANCELLED;
+  const aborted = reason instanceof FractoryError ? reason.reason : '';
+  const isLate = [aborted, outcome.failure.reason].some((one) => TIME_IS_UP.has(one));
+  return isLate ? RunState.TIMED_OUT : RunState.FAILED;
+}
+
+/** Reasons that the kernel and the runner give when no time is left; operations give others. */
+const TIME_IS_UP: ReadonlySet<string> = new Set(['BUDGET_EXHAUSTED', 'CAPABILITY_EXPIRED']);

@@ -1,0 +1,152 @@
+import { randomUUID } from 'node:crypto';
+
+import { ApplicationServiceService, Topology } from '../../protos/gen/fractory/v1/application.js';
+import type {
+  ApplicationServiceGetRequest,
+  ApplicationServiceGetResponse,
+  ApplicationServiceListRequest,
+  ApplicationServiceListResponse,
+  CancelRequest,
+  CancelResponse,
+  ListMembersRequest,
+  ListMembersResponse,
+  ListOperationsRequest,
+  ListOperationsResponse,
+  Run,
+  RunRequest,
+  RunResponse,
+} from '../../protos/gen/fractory/v1/application.js';
+import { Graph } from '../../protos/gen/fractory/v1/graph.js';
+import { cancelled, invalidArgument, limitExceeded } from '../../runtime/errors.js';
+import { checkName } from '../../runtime/names.js';
+import { orderSteps } from '../../services/application/graph-check.js';
+import type { RunRecord } from '../../services/application/run-record.js';
+import type { RunTable } from '../../services/application/run-table.js';
+import { serverStream, typedService, unary } from '../kernel/calls.js';
+import type { CallContext, TypedService } from '../kernel/calls.js';
+import type { KernelAccess } from '../kernel/device.js';
+import { traceparentOf } from '../kernel/spans.js';
+import type { Runner } from './runner.js';
+
+export interface ApplicationParts {
+  readonly member: string;
+  readonly kernel: KernelAccess;
+  readonly runs: RunTable;
+  readonly runner: Runner;
+}
+
+/** `ApplicationService`: runs graphs for applications and tells them who is there. */
+export function applicationService(parts: ApplicationParts): TypedService {
+  const { kernel, runs } = parts;
+  return typedService(ApplicationServiceService, {
+    run: serverStream((request: RunRequest, context) => runGraph(parts, request, context), {
+      endsItself: true,
+    }),
+    get: unary((request: ApplicationServiceGetRequest): ApplicationServiceGetResponse => ({
+      run: describeRun(runs.get(checkName('run', request.run)), true),
+    })),
+    list: unary((request: ApplicationServiceListRequest) => listRuns(runs, request)),
+    cancel: unary(async (request: CancelRequest, { signal }): Promise<CancelResponse> => {
+      const run = runs.get(checkName('run', request.run));
+      run.cancel(cancelled(`run ${run.id} was cancelled`));
+      await run.whenEnded(signal);
+      return { state: run.state };
+    }),
+    listMembers: unary((request: ListMembersRequest) => listMembers(kernel, request)),
+    listOperations: unary((_request: ListOperationsRequest, { signal }) =>
+      listOperations(kernel, signal),
+    ),
+  });
+}
+
+async function* runGraph(
+  { member, kernel, runs, runner }: ApplicationParts,
+  request: RunRequest,
+  context: CallContext,
+): AsyncGenerator<RunResponse> {
+  const run = openRun(runs, kernel, request, () => {
+    run.add({ $case: 'accepted', value: { member, epoch: kernel.epoch() } });
+    void runner.execute(run, traceparentOf(context)).then(() => {
+      runs.settle(run);
+    });
+  });
+  for await (const event of run.events(context.signal)) yield { event };
+}
+
+function openRun(
+  runs: RunTable,
+  kernel: KernelAccess,
+  request: RunRequest,
+  begin: () => void,
+): RunRecord {
+  const { limits } = kernel;
+  if (!request.graph) throw invalidArgument('graph', 'is missing', 'BAD_GRAPH');
+  const bytes = Graph.encode(request.graph).finish().length;
+  if (bytes > limits.max_graph_bytes)
+    throw limitExceeded('max_graph_bytes', bytes, limits.max_graph_bytes, {
+      what: 'the size of the graph in bytes',
+    });
+  if (request.budgetMs > limits.max_budget_ms)
+    throw limitExceeded('max_budget_ms', request.budgetMs, limits.max_budget_ms);
+  orderSteps(request.graph, limits.max_steps);
+  const { run, isNew } = runs.open({
+    id: request.run === '' ? randomUUID() : checkName('run', request.run, 64),
+    graph: request.graph,
+    topology: request.topology === Topology.STAR ? Topology.STAR : Topology.RING,
+    budgetMs: request.budgetMs || limits.default_budget_ms,
+    startedAtMs: Date.now(),
+  });
+  if (isNew) queueMicrotask(begin);
+  return run;
+}
+
+function describeRun(run: RunRecord, whole: boolean): Run {
+  const { id, graph, topology, startedAtMs } = run.options;
+  return {
+    ...{ run: id, topology, state: run.state, startedAtMs: BigInt(startedAtMs) },
+    graph: whole ? graph : undefined,
+    ended: whole ? run.ended : undefined,
+  };
+}
+
+const DEFAULT_PAGE = 100;
+
+function listRuns(
+  runs: RunTable,
+  { pageSize, pageToken }: ApplicationServiceListRequest,
+): ApplicationServiceListResponse {
+  const all = runs.list();
+  const start = pageToken === '' ? 0 : all.findIndex((run) => run.id === pageToken);
+  if (start < 0) throw invalidArgument('page_token', 'is not of a page before, or too old');
+  const size = pageSize || DEFAULT_PAGE;
+  return {
+    runs: all.slice(start, start + size).map((run) => describeRun(run, false)),
+    nextPageToken: all[start + size]?.id ?? '',
+  };
+}
+
+function listMembers(kernel: KernelAccess, { type }: ListMembersRequest): ListMembersResponse {
+  const led = new Set<string>();
+  const members = kernel
+    .members()
+    .filter((member) => type === '' || member.type === type)
+    .map((member) => {
+      const { id, address, epoch, pid } = member;
+      const leader = !led.has(member.type);
+      led.add(member.type);
+      return { id, type: member.type, address, epoch, leader, pid };
+    });
+  return { members };
+}
+
+/** What one member of each type can do. */
+async function listOperations(
+  kernel: KernelAccess,
+  signal: AbortSignal,
+): Promise<ListOperationsResponse> {
+  const types = [...new Set(kernel.members().map((member) => member.type))];
+  const grants = await Promise.all(types.map((type) => kernel.connect(kernel.pick(type), signal)));
+  return {
+    operations: grants.flatMap((granted) => [...granted.values()].map((one) => one.operation)),
+  };
+}

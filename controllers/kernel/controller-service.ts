@@ -1,0 +1,119 @@
+import type { Invocation } from '../../protos/gen/fractory/v1/controller.js';
+import { ControllerServiceService } from '../../protos/gen/fractory/v1/controller.js';
+import type {
+  ConnectResponse,
+  DescribeResponse,
+  InvokeRequest,
+  InvokeResponse,
+  LinkRequest,
+  LinkResponse,
+} from '../../protos/gen/fractory/v1/controller.js';
+import type { OperationDescription } from '../../protos/gen/fractory/v1/operation.js';
+import type { Limits } from '../../config/limits.js';
+import { invalidArgument } from '../../runtime/errors.js';
+import type { OperationSpec } from '../../services/adaptor.js';
+import { pipe, typedService, unary } from './calls.js';
+import type { CallContext, TypedService } from './calls.js';
+import { encodeContinuations } from './continuation.js';
+import type { Kernel } from './kernel.js';
+import { LINK_METHOD } from './links.js';
+import type { Links } from './links.js';
+import type { ObjectTable } from './objects.js';
+import type { Security } from './security.js';
+import { traceparentOf } from './spans.js';
+
+/** What a node says of itself. */
+export interface NodeFacts {
+  readonly dataCenter: string;
+  readonly member: string;
+  readonly type: string;
+  readonly routing: 'leader' | 'any';
+  readonly version: string;
+  readonly operations: readonly OperationSpec[];
+  readonly limits: Limits;
+  readonly leads: () => boolean;
+  /** host:port of `GET /metrics`; empty before the node has registered. */
+  readonly metricsAddress: () => string;
+}
+
+export interface ControllerParts {
+  readonly kernel: Kernel;
+  readonly objects: ObjectTable;
+  readonly links: Links;
+  readonly security: Security;
+}
+
+/** `ControllerService`, the same on every node. */
+export function controllerService(facts: NodeFacts, parts: ControllerParts): TypedService {
+  const { kernel, objects, links, security } = parts;
+  return typedService(
+    { ...ControllerServiceService, link: LINK_METHOD },
+    {
+      connect: unary((): ConnectResponse => connect(facts, objects)),
+      invoke: unary((request: InvokeRequest, context): InvokeResponse => {
+        kernel.admit(invocationOf(request, context));
+        return {};
+      }),
+      describe: unary((): DescribeResponse => describe(facts, objects.epoch)),
+      link: pipe<LinkRequest, LinkResponse>((stream, { metadata }) => {
+        security.checkController(metadata);
+        links.accept(stream);
+      }),
+    },
+  );
+}
+
+function connect(facts: NodeFacts, objects: ObjectTable): ConnectResponse {
+  const grants = facts.operations.map((spec) => ({
+    operation: describeOperation(spec),
+    capability: objects.roots.get(spec.name),
+  }));
+  return { member: facts.member, epoch: objects.epoch, grants };
+}
+
+function describe(facts: NodeFacts, epoch: bigint): DescribeResponse {
+  const { dataCenter, member, type, routing, version } = facts;
+  const limits = Object.fromEntries(
+    Object.entries(facts.limits).map(([name, limit]) => [name, BigInt(limit)]),
+  );
+  const operations = facts.operations.map(describeOperation);
+  return {
+    dataCenter,
+    member,
+    type,
+    routing,
+    version,
+    epoch,
+    leader: facts.leads(),
+    operations,
+    limits,
+    metricsAddress: facts.metricsAddress(),
+  };
+}
+
+export function describeOperation(spec: OperationSpec): OperationDescription {
+  return {
+    name: spec.name,
+    summary: spec.summary,
+    arguments: spec.arguments.map((argument) => ({ ...argument, kinds: [...argument.kinds] })),
+    output: [...spec.output],
+    idempotent: spec.idempotent,
+  };
+}
+
+function invocationOf(request: InvokeRequest, context: CallContext): Invocation {
+  if (!request.capability)
+    throw invalidArgument('capability', 'is missing; Connect gives the capabilities of a node');
+  return {
+    id: 0n,
+    capability: request.capability,
+    arguments: request.arguments,
+    onSuccess: encodeContinuations(request.onSuccess),
+    onFailure: encodeContinuations(request.onFailure),
+    budgetMs: request.budgetMs || Math.floor(context.budgetMs),
+    receipts: [],
+    hops: 0,
+    sentAtUs: 0n,
+    traceparent: traceparentOf(context),
+  };
+}

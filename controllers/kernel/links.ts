@@ -1,0 +1,239 @@
+import type { ClientDuplexStream, ServerDuplexStream } from '@grpc/grpc-js';
+
+import {
+  ControllerServiceClient,
+  ControllerServiceService,
+  LinkRequest,
+  LinkResponse,
+} from '../../protos/gen/fractory/v1/controller.js';
+import { encode } from '../../protos/encode.js';
+import type { Hello, Invocation } from '../../protos/gen/fractory/v1/controller.js';
+import { toFractoryError } from '../../protos/status.js';
+import type { ChannelPool } from '../../runtime/channels.js';
+import { messageOf, unavailable } from '../../runtime/errors.js';
+import type { FractoryError } from '../../runtime/errors.js';
+import type { Logger } from '../../runtime/logger.js';
+import type { Directory, MemberKey } from './directory.js';
+import { Link } from './link.js';
+import type { Settle } from './link.js';
+
+/** The method of links, with a serializer that copies once. */
+export const LINK_METHOD = {
+  ...ControllerServiceService.link,
+  requestSerialize: (message: LinkRequest): Buffer => encode(LinkRequest, message),
+  responseSerialize: (message: LinkResponse): Buffer => encode(LinkResponse, message),
+};
+
+export interface LinksOptions {
+  readonly dataCenter: string;
+  readonly member: string;
+  /** This member's epoch now; 0 while it is not registered. */
+  readonly epoch: () => bigint;
+  readonly directory: Directory;
+  readonly channels: ChannelPool;
+  readonly log: Logger;
+  /** An invocation arrived over a link. */
+  readonly onInvocation: (invocation: Invocation, link: Link) => void;
+}
+
+const keyOf = ({ id, epoch }: MemberKey): string => `${id}@${String(epoch)}`;
+
+/**
+ * The links of one controller, one per other controller and life of it: those that it opened and those that others opened to it serve alike.
+ */
+export class Links {
+  readonly #options: LinksOptions;
+  readonly #links = new Map<string, Link>();
+  readonly #lostListeners = new Map<string, Set<() => void>>();
+  readonly #all = new Set<Link>();
+  #seen = new Set<string>();
+  #closed = false;
+  readonly #unsubscribe: () => void;
+
+  constructor(options: LinksOptions) {
+    this.#options = options;
+    this.#unsubscribe = options.directory.subscribe(() => {
+      this.#endWithGone();
+    });
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** Sends an invocation to the owner of its capability. `settle` is called once, whatever happens. */
+  invoke(owner: MemberKey, invocation: Invocation, settle: Settle): void {
+    const link = this.#links.get(keyOf(owner));
+    if (link) link.invoke(invocation, settle);
+    else
+      this.#dial(owner).then(
+        (dialled) => {
+          dialled.invoke(invocation, settle);
+        },
+        (error: unknown) => {
+          settle(toFractoryError(error));
+        },
+      );
+  }
+
+  /** Calls `listener` once when the other member's present life ends or the link to it breaks; returns what cancels it. */
+  watch(owner: MemberKey, listener: () => void): () => void {
+    const key = keyOf(owner);
+    const listeners = this.#lostListeners.get(key) ?? new Set();
+    this.#lostListeners.set(key, listeners);
+    listeners.add(listener);
+    if (!this.#links.has(key))
+      this.#dial(owner).catch(() => {
+        this.#tellLost(key);
+      });
+    return () => {
+      listeners.delete(listener);
+      if (listeners.size === 0 && this.#lostListeners.get(key) === listeners)
+        this.#lostListeners.delete(key);
+    };
+  }
+
+  /** Takes a link that another controller opened. */
+  accept(stream: ServerDuplexStream<LinkRequest, LinkResponse>): void {
+    const write = (frames: LinkResponse['frames']): boolean => stream.write({ frames });
+    this.#attach(stream, { write, end: () => stream.end() });
+  }
+
+  /** Resolves when what was ready to be sent has been handed to the streams. */
+  flushed(): Promise<void> {
+    return new Promise((resolve) => {
+      setImmediate(() => setImmediate(resolve));
+    });
+  }
+
+  /** Ends all links and opens none any more; what is pending fails. Idempotent. */
+  close(): void {
+    this.#closed = true;
+    this.#unsubscribe();
+    for (const link of [...this.#all]) link.lose(nodeStopping());
+  }
+
+  async #dial(owner: MemberKey): Promise<Link> {
+    const { directory, channels } = this.#options;
+    const member = directory.find(owner) ?? (await directory.findSoon(owner));
+    if (!member) throw ownerLost(owner);
+    if (this.#closed) throw nodeStopping();
+    // Somebody may have dialled in the meantime.
+    const known = this.#links.get(keyOf(owner));
+    if (known) return known;
+    const client = channels.client(ControllerServiceClient, member.address);
+    const { path, requestSerialize, responseDeserialize } = LINK_METHOD;
+    const stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+    const write = (frames: LinkRequest['frames']): boolean => stream.write({ frames });
+    const end = (): void => {
+      // Lets what was written go out first.
+      stream.end();
+      setTimeout(() => {
+        stream.cancel();
+      }, END_MS).unref();
+    };
+    return this.#attach(stream, { write, end }, owner);
+  }
+
+  #attach(
+    stream:
+      ClientDuplexStream<LinkRequest, LinkResponse> | ServerDuplexStream<LinkRequest, LinkResponse>,
+    pipe: ConstructorParameters<typeof Link>[0],
+    dialled?: MemberKey,
+  ): Link {
+    let key = dialled && keyOf(dialled);
+    const link: Link = new Link(
+      pipe,
+      {
+        hello: (hello) => {
+          if (hello.dataCenter !== this.#options.dataCenter) {
+            link.lose(otherDataCenter(hello.dataCenter));
+            return;
+          }
+          key ??= keyOf({ id: hello.member, epoch: hello.epoch });
+          if (!this.#links.has(key)) this.#links.set(key, link);
+        },
+        invocation: (invocation) => {
+          this.#options.onInvocation(invocation, link);
+        },
+        lost: (cause) => {
+          this.#forget(link, key, cause);
+        },
+      },
+      this.#hello(),
+    );
+    this.#all.add(link);
+    if (key !== undefined) this.#links.set(key, link);
+    stream.on('data', (message: LinkRequest | LinkResponse) => {
+      link.receive(message.frames);
+    });
+    stream.on('drain', () => {
+      link.drained();
+    });
+    stream.on('error', (error: Error) => {
+      link.lose(linkBroken(key, error));
+    });
+    for (const event of ['end', 'close', 'cancelled'] as const)
+      stream.on(event, () => {
+        link.lose(linkBroken(key));
+      });
+    return link;
+  }
+
+  #hello(): Hello {
+    const { dataCenter, member, epoch } = this.#options;
+    return { dataCenter, member, epoch: epoch() };
+  }
+
+  #forget(link: Link, key: string | undefined, cause: FractoryError): void {
+    this.#all.delete(link);
+    if (key === undefined || this.#links.get(key) !== link) return;
+    this.#links.delete(key);
+    this.#options.log.debug({ peer: key, cause: cause.message }, 'link ended');
+    this.#tellLost(key);
+  }
+
+  #tellLost(key: string): void {
+    const listeners = this.#lostListeners.get(key);
+    this.#lostListeners.delete(key);
+    for (const listener of listeners ?? []) listener();
+  }
+
+  #endWithGone(): void {
+    const present = new Set(this.#options.directory.members().map(keyOf));
+    // A link may be older than the news of the member at its other end: only who was there can be gone.
+    const isGone = (key: string): boolean => this.#seen.has(key) && !present.has(key);
+    for (const [key, link] of [...this.#links])
+      if (isGone(key)) link.lose(linkBroken(key, new Error('it left the data center')));
+    for (const key of [...this.#lostListeners.keys()]) if (isGone(key)) this.#tellLost(key);
+    this.#seen = present;
+  }
+}
+
+function nodeStopping(): FractoryError {
+  return unavailable('NODE_STOPPING', 'the node is stopping');
+}
+
+/** How long an ended link may take to end at the other side too, ms. */
+const END_MS = 500;
+
+function otherDataCenter(name: string): FractoryError {
+  return unavailable('OTHER_DATA_CENTER', `the other end of the link belongs to ${name}`);
+}
+
+function ownerLost({ id, epoch }: MemberKey): FractoryError {
+  return unavailable('OWNER_LOST', `${id} (epoch ${String(epoch)}) is not in the data center`, {
+    metadata: { owner: id, epoch: String(epoch) },
+  });
+}
+
+function linkBroken(key: string | undefined, error?: Error): FractoryError {
+  const why = error ? `: ${messageOf(error)}` : '';
+  return unavailable(
+    'OWNER_LOST',
+    `the link to ${key ?? 'a controller'} broke before it answered${why}`,
+    {
+      ...(error ? { cause: error } : {}),
+    },
+  );
+}

@@ -1,0 +1,189 @@
+import { Metadata, status } from '@grpc/grpc-js';
+
+import { Runner } from '../../../controllers/application/runner.js';
+import { applicationService } from '../../../controllers/application/service.js';
+import type { CallContext } from '../../../controllers/kernel/calls.js';
+import { RunState } from '../../../protos/gen/fractory/v1/application.js';
+import type {
+  ApplicationServiceGetResponse,
+  ApplicationServiceListResponse,
+  CancelResponse,
+  ListMembersResponse,
+  ListOperationsResponse,
+  RunEvent,
+  RunRequest,
+  RunResponse,
+} from '../../../protos/gen/fractory/v1/application.js';
+import type { Value } from '../../../protos/gen/fractory/v1/value.js';
+import { integerValue } from '../../../protos/values.js';
+import { FractoryError } from '../../../runtime/errors.js';
+import type { StatusCode } from '../../../runtime/errors.js';
+import { silentLogger } from '../../../runtime/logger.js';
+import { RunTable } from '../../../services/application/run-table.js';
+import { assert, rejects, suite } from '../../suite.js';
+import { chain, graph } from '../../services/application/graphs.js';
+import { increment, operation } from '../kernel/kernels.js';
+import { MemoryAccess } from './kernel-access.js';
+
+const hang = operation('math.add', () => new Promise<Value>(() => undefined));
+
+function serve(access: MemoryAccess) {
+  const runs = new RunTable({ maxRuns: 4, maxRemembered: 4 });
+  const runner = new Runner(access, silentLogger());
+  const { handlers } = applicationService({
+    member: 'application-1',
+    kernel: access,
+    runs,
+    runner,
+  });
+  const context: CallContext = {
+    ...{ signal: new AbortController().signal, budgetMs: 1000, metadata: new Metadata() },
+    ...{ peer: 'test', log: silentLogger() },
+  };
+  const call = async <R>(method: string, request: unknown): Promise<R> => {
+    const handler = handlers[method];
+    if (handler?.kind !== 'unary') throw new Error(`${method} is not unary`);
+    return (await handler.handle(request, context)) as R;
+  };
+  const stream = (request: Partial<RunRequest>): AsyncIterable<RunResponse> => {
+    const handler = handlers['run'];
+    if (handler?.kind !== 'serverStream') throw new Error('run is not a stream');
+    const whole = { run: 'r', graph: chain(2, 1n), topology: 0, budgetMs: 0, ...request };
+    return handler.handle(whole, context) as AsyncIterable<RunResponse>;
+  };
+  const run = async (request: Partial<RunRequest> = {}): Promise<RunEvent[]> => {
+    const events: RunEvent[] = [];
+    for await (const { event } of stream(request)) if (event) events.push(event);
+    return events;
+  };
+  return { call, run, stream, runs };
+}
+
+const lastOf = (events: readonly RunEvent[]) => {
+  const event = events.at(-1)?.event;
+  return event?.$case === 'ended' ? event.value : undefined;
+};
+
+suite('fractory.v1.ApplicationService', (test) => {
+  test('Run streams accepted, attempted and ended', async () => {
+    await using access = new MemoryAccess();
+    access.join('math-1', [increment]);
+    const { run, call } = serve(access);
+    const events = await run();
+    assert.equal(
+      events.map(({ event }) => event?.$case),
+      ['accepted', 'attempted', 'ended'],
+    );
+    assert.equal(lastOf(events)?.result, integerValue(3n));
+    const { run: known } = await call<ApplicationServiceGetResponse>('get', { run: 'r' });
+    assert.equal([known?.state, known?.graph?.steps.length], [RunState.SUCCEEDED, 2]);
+    assert.equal(await run(), events, 'a second Run attaches');
+  });
+
+  test('Run without an id chooses one', async () => {
+    await using access = new MemoryAccess();
+    access.join('math-1', [increment]);
+    const { run } = serve(access);
+    const [first, second] = [await run({ run: '' }), await run({ run: '' })];
+    assert.match(first[0]?.run ?? '', /^[0-9a-f-]{36}$/);
+    assert.is.not(first[0]?.run, second[0]?.run);
+  });
+
+  const refusals: [string, Partial<RunRequest>, StatusCode, RegExp][] = [
+    ['no graph', { graph: undefined }, status.INVALID_ARGUMENT, /graph: is missing/],
+    ['a bad graph', { graph: graph([]) }, status.INVALID_ARGUMENT, /at least one step/],
+    ['a bad id', { run: '../x' }, status.INVALID_ARGUMENT, /run: /],
+    [
+      'an id that is too long',
+      { run: 'x'.repeat(65) },
+      status.INVALID_ARGUMENT,
+      /65 characters, the limit is 64/,
+    ],
+    ['too many steps', { graph: chain(9, 1n) }, status.RESOURCE_EXHAUSTED, /max_steps is 8/],
+    [
+      'a graph that is too large',
+      { graph: chain(2, 10n ** 3000n) },
+      status.RESOURCE_EXHAUSTED,
+      /max_graph_bytes is 2048/,
+    ],
+    [
+      'a budget that is too long',
+      { budgetMs: 10 ** 9 },
+      status.RESOURCE_EXHAUSTED,
+      /max_budget_ms is/,
+    ],
+  ];
+  for (const [what, request, code, message] of refusals)
+    test(`Run refuses ${what} before it begins`, async () => {
+      await using access = new MemoryAccess({ max_steps: 8, max_graph_bytes: 2048 });
+      const { run, runs } = serve(access);
+      const error = await rejects(run(request), FractoryError, { code });
+      assert.match(error.message, message);
+      assert.is(runs.running, 0);
+    });
+
+  test('Cancel answers when the run has ended, and again afterwards', async () => {
+    const access = new MemoryAccess();
+    access.join('math-1', [hang]);
+    const { run, call, runs } = serve(access);
+    const events = run();
+    await new Promise((resolve) => setImmediate(resolve));
+    for (let times = 0; times < 2; times++)
+      assert.equal(await call<CancelResponse>('cancel', { run: 'r' }), {
+        state: RunState.CANCELLED,
+      });
+    assert.is(lastOf(await events)?.state, RunState.CANCELLED);
+    assert.is(runs.running, 0);
+  });
+
+  test('Get and Cancel of an unknown run are NOT_FOUND', async () => {
+    await using access = new MemoryAccess();
+    const { call } = serve(access);
+    for (const method of ['get', 'cancel'])
+      await rejects(call(method, { run: 'x' }), FractoryError, { code: status.NOT_FOUND });
+  });
+
+  test('List pages through the runs, newest first', async () => {
+    await using access = new MemoryAccess();
+    access.join('math-1', [increment]);
+    const { run, call } = serve(access);
+    for (const id of ['a', 'b', 'c']) await run({ run: id });
+    const list = (pageSize: number, pageToken = '') =>
+      call<ApplicationServiceListResponse>('list', { pageSize, pageToken });
+    const first = await list(2);
+    assert.equal(
+      first.runs.map((one) => [one.run, one.graph]),
+      [
+        ['c', undefined],
+        ['b', undefined],
+      ],
+    );
+    const second = await list(2, first.nextPageToken);
+    assert.equal([second.runs.map((one) => one.run), second.nextPageToken], [['a'], '']);
+    await rejects(list(2, 'x'), FractoryError, { code: status.INVALID_ARGUMENT });
+  });
+
+  test('ListMembers names one leader a type, ListOperations what they can do', async () => {
+    await using access = new MemoryAccess();
+    access.join('math-1', [increment], 1);
+    access.join('math-2', [increment], 2);
+    access.join('text-1', [operation('text.read', () => integerValue(1n))], 3);
+    const { call } = serve(access);
+    const { members } = await call<ListMembersResponse>('listMembers', { type: '' });
+    assert.equal(
+      members.map(({ id, leader }) => [id, leader]),
+      [
+        ['math-1', true],
+        ['math-2', false],
+        ['text-1', true],
+      ],
+    );
+    const onlyText = await call<ListMembersResponse>('listMembers', { type: 'text' });
+    assert.is(onlyText.members.length, 1);
+    const { operations } = await call<ListOperationsResponse>('listOperations', {});
+    assert.equal(
+      operations.map(({ name }) => name),
+      ['math.add', 'text.read'],
+    );
+  });
+});

@@ -1,0 +1,192 @@
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+
+import { Directory } from '../../../controllers/kernel/directory.js';
+import { Links } from '../../../controllers/kernel/links.js';
+import { ControllerServiceService } from '../../../protos/gen/fractory/v1/controller.js';
+import type {
+  Invocation,
+  LinkRequest,
+  LinkResponse,
+} from '../../../protos/gen/fractory/v1/controller.js';
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { ChannelPool } from '../../../runtime/channels.js';
+import { systemClock } from '../../../runtime/clock.js';
+import { denied } from '../../../controllers/kernel/caveats.js';
+import type { FractoryError } from '../../../runtime/errors.js';
+import { silentLogger } from '../../../runtime/logger.js';
+import type { Member } from '../../../zookeeper/coordinator.js';
+import { assert, suite } from '../../suite.js';
+import { member, MemberList } from './member-list.js';
+
+/** One controller: its links behind a real server. Admits everything but `hops` 13. */
+class End {
+  readonly arrived: Invocation[] = [];
+  readonly links: Links;
+  readonly directory: Directory;
+  accepted = 0;
+  readonly #server = new Server();
+  readonly #channels = new ChannelPool();
+
+  constructor(id: string, list: MemberList, epoch = 1n) {
+    this.directory = new Directory(list, systemClock);
+    this.links = new Links({
+      ...{ dataCenter: 'test', member: id, epoch: () => epoch, directory: this.directory },
+      ...{ channels: this.#channels, log: silentLogger() },
+      onInvocation: (invocation, link) => {
+        this.arrived.push(invocation);
+        if (invocation.hops === 13) link.refuse(invocation.id, denied('13'));
+        else link.admit(invocation.id);
+      },
+    });
+  }
+
+  async start(): Promise<string> {
+    const link = (stream: ServerDuplexStream<LinkRequest, LinkResponse>): void => {
+      this.accepted++;
+      this.links.accept(stream);
+    };
+    this.#server.addService(ControllerServiceService, { link });
+    const port = await new Promise<number>((resolve, reject) => {
+      this.#server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
+        if (error) reject(error);
+        else resolve(bound);
+      });
+    });
+    return `127.0.0.1:${String(port)}`;
+  }
+
+  invoke(owner: Member, hops = 0): Promise<FractoryError | undefined> {
+    const invocation: Invocation = {
+      ...{ id: 0n, capability: undefined, onSuccess: [], onFailure: [], budgetMs: 1, receipts: [] },
+      ...{ hops, sentAtUs: 0n, traceparent: '', arguments: [] },
+    };
+    return new Promise((resolve) => {
+      this.links.invoke(owner, invocation, resolve);
+    });
+  }
+
+  /** Like the death of the process. */
+  kill(): void {
+    this.#server.forceShutdown();
+  }
+
+  [Symbol.dispose](): void {
+    this.links.close();
+    this.directory.close();
+    this.#channels.close();
+    this.#server.forceShutdown();
+    assert.is(this.links.size, 0);
+  }
+}
+
+async function pair() {
+  const list = new MemberList();
+  const [a, b] = [new End('math-1', list), new End('math-2', list)];
+  const one = member('math-1', { address: await a.start() });
+  const two = member('math-2', { address: await b.start() });
+  list.set(one, two);
+  return {
+    ...{ list, a, b, one, two },
+    [Symbol.dispose]: () => {
+      a[Symbol.dispose]();
+      b[Symbol.dispose]();
+      assert.is(list.listeners, 0);
+    },
+  };
+}
+
+suite('links', (test) => {
+  test('one link serves both directions', async () => {
+    using ends = await pair();
+    const { a, b, one, two } = ends;
+    assert.is(await a.invoke(two), undefined);
+    assert.is(await b.invoke(one), undefined);
+    assert.is(await a.invoke(two), undefined);
+    assert.equal([a.accepted, b.accepted], [0, 1]);
+    assert.equal([a.arrived.length, b.arrived.length], [1, 2]);
+    assert.equal([a.links.size, b.links.size], [1, 1]);
+  });
+
+  test('many invocations at once share one link', async () => {
+    using ends = await pair();
+    const { a, b, two } = ends;
+    await Promise.all(Array.from({ length: 50 }, () => a.invoke(two)));
+    assert.equal([b.accepted, b.arrived.length], [1, 50]);
+  });
+
+  test('a refusal comes back with its reason', async () => {
+    using ends = await pair();
+    assert.is((await ends.a.invoke(ends.two, 13))?.reason, 'CAPABILITY_DENIED');
+  });
+
+  test('both may dial at the same moment', async () => {
+    using ends = await pair();
+    const { a, b, one, two } = ends;
+    assert.equal(await Promise.all([a.invoke(two), b.invoke(one)]), [undefined, undefined]);
+    assert.equal(await Promise.all([a.invoke(two), b.invoke(one)]), [undefined, undefined]);
+  });
+
+  test('an owner that is not there is OWNER_LOST', async () => {
+    using ends = await pair();
+    const error = await ends.a.invoke(member('math-9'));
+    assert.is(error?.reason, 'OWNER_LOST');
+    assert.match(error?.message ?? '', /math-9 \(epoch 1\) is not in the data center/);
+  });
+
+  test('an owner whose server does not answer is OWNER_LOST', async () => {
+    using ends = await pair();
+    ends.b.kill();
+    assert.is((await ends.a.invoke(ends.two))?.reason, 'OWNER_LOST');
+  });
+
+  test('a link ends when its member has left, and its watcher hears it once', async () => {
+    using ends = await pair();
+    const { a, list, one, two } = ends;
+    await a.invoke(two);
+    let heard = 0;
+    const gone = new Promise<void>((resolve) => {
+      a.links.watch(two, () => {
+        heard++;
+        resolve();
+      });
+    });
+    list.set(one, two);
+    assert.is(heard, 0);
+    list.set(one);
+    await gone;
+    list.set(one, { ...two, epoch: 2n });
+    list.set(one);
+    assert.equal([heard, a.links.size], [1, 0]);
+  });
+
+  test('a watcher hears the end of a broken link, and one that was cancelled does not', async () => {
+    using ends = await pair();
+    const { a, b, two } = ends;
+    let cancelledHeard = 0;
+    a.links.watch(two, () => cancelledHeard++)();
+    const broken = new Promise<void>((resolve) => {
+      a.links.watch(two, resolve);
+    });
+    await a.invoke(two);
+    b.kill();
+    await broken;
+    assert.is(cancelledHeard, 0);
+  });
+
+  test('a watcher of a member that is not there hears it', async () => {
+    using ends = await pair();
+    await new Promise<void>((resolve) => {
+      ends.a.links.watch(member('math-9'), resolve);
+    });
+  });
+
+  test('closing fails what is pending and opens no link any more', async () => {
+    using ends = await pair();
+    const { a, two } = ends;
+    const pending = a.invoke(two);
+    a.links.close();
+    assert.is((await pending)?.reason, 'NODE_STOPPING');
+    assert.is((await a.invoke(two))?.reason, 'NODE_STOPPING');
+    assert.is(a.links.size, 0);
+  });
+});

@@ -1,0 +1,178 @@
+import { randomUUID } from 'node:crypto';
+
+import { Metadata } from '@grpc/grpc-js';
+
+import { RunState, Topology } from '../../protos/gen/fractory/v1/application.js';
+import type {
+  ApplicationServiceClient,
+  Member,
+  RunEnded,
+  RunEvent,
+  RunResponse,
+} from '../../protos/gen/fractory/v1/application.js';
+import type { Graph, Receipt } from '../../protos/gen/fractory/v1/graph.js';
+import type { Value } from '../../protos/gen/fractory/v1/value.js';
+import { fromFailure, toFractoryError } from '../../protos/status.js';
+import { toPlain } from '../../protos/values.js';
+import type { ClientCredentials } from '../../runtime/arguments.js';
+import { cancelled, unavailable } from '../../runtime/errors.js';
+import { callOptions, Connection } from './connection.js';
+import { graphOf } from './flow.js';
+import type { Flow } from './flow.js';
+import type { None, ResultOf } from './kinds.js';
+import { StoredFiles } from './stored-files.js';
+
+export interface DataCenterOptions {
+  /** Name of the application: the name of its graphs. */
+  readonly application: string;
+  /** host:port of application nodes. */
+  readonly applicationNodes: readonly string[];
+  readonly credentials: ClientCredentials;
+  /** How graphs run unless a run says otherwise. Default `ring`. */
+  readonly topology?: 'ring' | 'star';
+  /** Time for each run unless it says otherwise, ms. Default 30,000. */
+  readonly budgetMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface RunOptions {
+  /** Id of the run; sending the same id and graph again attaches to it. Default: a random one. */
+  readonly id?: string;
+  /** Time for the whole run, ms. Default: the data center's, see `DataCenterOptions`. */
+  readonly budgetMs?: number;
+  readonly topology?: 'ring' | 'star';
+}
+
+/** A run that has succeeded. */
+export interface FinishedRun<Result> {
+  readonly id: string;
+  readonly result: Result;
+  readonly receipts: readonly Receipt[];
+  /** 1 unless a member was lost on the way. */
+  readonly attempts: number;
+  readonly elapsedMs: number;
+}
+
+/** Budget on top of the run's own for the call that waits for it, ms. */
+const CALL_SLACK_MS = 5000;
+const DEFAULT_BUDGET_MS = 30_000;
+
+/** A running data center, as applications use it. Owns its connections: `close` it. */
+export class DataCenter {
+  /** Files in storage. */
+  readonly files: StoredFiles;
+  readonly #connection: Connection;
+  readonly #options: DataCenterOptions;
+
+  constructor(options: DataCenterOptions) {
+    this.#options = options;
+    this.#connection = new Connection(options.applicationNodes, options.credentials);
+    this.files = new StoredFiles(this.#connection);
+  }
+
+  /** The members as the application node sees them; of one device type, or all. */
+  members(type?: string): Promise<Member[]> {
+    return this.#connection.members(type);
+  }
+
+  /**
+   * Runs a flow and waits for its end. Throws the FractoryError of the step that failed (`metadata.step` and `metadata.member`
+   * say where), CANCELLED or DEADLINE_EXCEEDED.
+   */
+  async run<Out>(
+    flow: Flow<None, Out>,
+    options: RunOptions = {},
+  ): Promise<FinishedRun<ResultOf<Out>>> {
+    const ended = await this.runGraph(graphOf(this.#options.application, flow), options);
+    return { ...ended, result: resultOf(ended.result) as ResultOf<Out> };
+  }
+
+  /** Like `run`, for a graph made by other means; the result stays a value. */
+  async runGraph(graph: Graph, options: RunOptions = {}): Promise<FinishedRun<Value | undefined>> {
+    const id = options.id ?? randomUUID();
+    const topology = options.topology ?? this.#options.topology ?? 'ring';
+    const budgetMs = options.budgetMs ?? this.#options.budgetMs ?? DEFAULT_BUDGET_MS;
+    const request = {
+      run: id,
+      graph,
+      topology: topology === 'star' ? Topology.STAR : Topology.RING,
+      budgetMs,
+    };
+    const timeoutMs = budgetMs + CALL_SLACK_MS;
+    const signal = this.#options.signal;
+    const ended = await this.#connection.application(
+      (client) => followRun(client, request, timeoutMs, signal),
+      signal ? { signal } : {},
+    );
+    if (ended.state !== RunState.SUCCEEDED) throw failureOf(ended);
+    const { result, receipts, attempts, elapsedUs } = ended;
+    return { id, result, receipts, attempts, elapsedMs: Number(elapsedUs) / 1000 };
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+}
+
+/** Sends a run and reads its events to the end. An interrupt cancels the run at the node first. */
+function followRun(
+  client: ApplicationServiceClient,
+  request: Parameters<ApplicationServiceClient['run']>[0],
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<RunEnded> {
+  return new Promise((resolve, reject) => {
+    const { run } = request;
+    if (signal?.aborted) {
+      reject(cancelled(`run ${run} was cancelled before it began`));
+      return;
+    }
+    const stream = client.run(request, new Metadata(), { deadline: Date.now() + timeoutMs });
+    const cancel = (): void => {
+      client.cancel({ run }, new Metadata(), callOptions(CANCEL_TIMEOUT_MS), () => {
+        stream.cancel();
+        reject(cancelled(`run ${run} was cancelled`));
+      });
+    };
+    signal?.addEventListener('abort', cancel, { once: true });
+    stream.on('data', ({ event }: RunResponse) => {
+      const ended = endOf(event);
+      if (ended) resolve(ended);
+    });
+    stream.on('end', () => {
+      reject(unavailable('RUN_UNFINISHED', `the stream of run ${run} ended before the run`));
+    });
+    stream.on('error', (error) => {
+      reject(toFractoryError(error));
+    });
+    stream.on('close', () => {
+      signal?.removeEventListener('abort', cancel);
+    });
+  });
+}
+
+/** How long an interrupted application waits for the node to cancel its run. */
+const CANCEL_TIMEOUT_MS = 2000;
+
+function endOf(event: RunEvent | undefined): RunEnded | undefined {
+  return event?.event?.$case === 'ended' ? event.event.value : undefined;
+}
+
+function failureOf(ended: RunEnded): Error {
+  return ended.failure ? fromFailure(ended.failure) : new Error('the run failed without a reason');
+}
+
+/** JSON becomes what it encodes, integers become bigint, other bytes stay bytes. */
+function resultOf(value: Value | undefined): unknown {
+  const kind = value?.kind;
+  switch (kind?.$case) {
+    case 'integer':
+      return BigInt(kind.value);
+    case 'bytes':
+      return kind.value.mediaType === 'application/json' ? toPlain(value) : kind.value;
+    case 'list':
+      return kind.value.values.map(resultOf);
+    default:
+      return kind?.value;
+  }
+}

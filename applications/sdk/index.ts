@@ -1,0 +1,10 @@
+export { defineApplication } from './application.js';
+export type { Application, ApplicationAnswer, ApplicationContext } from './application.js';
+export { DataCenter } from './data-center.js';
+export type { FinishedRun, RunOptions } from './data-center.js';
+export { repeat, sequence, step } from './flow.js';
+export type { Flow } from './flow.js';
+export type { Anything, Bytes, Double, Integer, Json, None, ResultOf, Text } from './kinds.js';
+export { file, integer, optional, text } from './options.js';
+export { cnn, math, storage } from './steps.js';
+export type { FileName, Prediction, Written } from './steps.js';

@@ -1,0 +1,88 @@
+import type { Command } from 'commander';
+
+import { createLogger } from '../../runtime/logger.js';
+import type { CommandContext } from '../command-context.js';
+import { chooseCoordination } from '../coordination-choice.js';
+import { DataCenterRun } from '../data-center-run.js';
+import type { StartMessage } from '../detached-start.js';
+import { describeFailure } from '../failure-text.js';
+import { exitCodeOf, ExitRequest } from '../exit-codes.js';
+import { isSecond } from '../folder-claim.js';
+import { LAUNCHER } from '../launcher-log.js';
+import { bothReporters, logReporter } from '../reporter.js';
+import type { Reporter } from '../reporter.js';
+import { seconds } from './up.js';
+
+interface SuperviseOptions {
+  readonly config: string;
+  readonly zookeeper: boolean;
+  readonly timeout: number;
+}
+
+/** The launcher in the background, which `up --detach` starts; hidden, because people have no use for it. */
+export function addSupervise(program: Command, context: CommandContext): void {
+  program
+    .command('supervise', { hidden: true })
+    .requiredOption('--config <file>')
+    .option('--no-zookeeper')
+    .option('--timeout <seconds>', '', seconds, 60)
+    .action((options: SuperviseOptions) => supervise(context, options));
+}
+
+async function supervise(context: CommandContext, options: SuperviseOptions): Promise<void> {
+  const { interruption, terminal } = context;
+  interruption.handle();
+  const logger = createLogger({ fields: { member: LAUNCHER } });
+  const log = logReporter(logger);
+  const stopAsked = (): void => {
+    interruption.ask('SIGTERM');
+  };
+  // Whoever waits for the start is gone: then nobody wants it.
+  process.once('disconnect', stopAsked);
+  let run: DataCenterRun | undefined;
+  try {
+    const config = await context.config(options.config);
+    run = new DataCenterRun({
+      ...{ config, interruption, detached: true, startTimeoutMs: options.timeout * 1000 },
+      coordination: await chooseCoordination(config, {
+        embedded: !options.zookeeper,
+        log: logger,
+      }),
+      reporter: bothReporters(log, parentReporter()),
+    });
+    const statuses = await run.start();
+    process.off('disconnect', stopAsked);
+    log.note('everything serves');
+    await tellParent({ kind: 'serving', statuses });
+    await interruption.asked();
+    await run.stop();
+    log.note('everything is stopped');
+  } catch (error) {
+    const text = describeFailure(error, terminal.errorColours);
+    // The log is that of the data center that runs.
+    if (!isSecond(error)) log.warn(text);
+    await run?.stop();
+    process.off('disconnect', stopAsked);
+    const exitCode = exitCodeOf(error);
+    await tellParent({ kind: 'failed', text, exitCode });
+    throw new ExitRequest(exitCode);
+  }
+}
+
+/** Resolves when the message is on its way, or when nobody listens any more. */
+function tellParent(message: StartMessage): Promise<void> {
+  return new Promise((resolve) => {
+    if (!process.connected || !process.send) resolve();
+    else
+      process.send(message, undefined, undefined, () => {
+        resolve();
+      });
+  });
+}
+
+function parentReporter(): Reporter {
+  const tell = (kind: 'note' | 'warn' | 'progress') => (text: string) => {
+    void tellParent({ kind, text });
+  };
+  return { note: tell('note'), warn: tell('warn'), progress: tell('progress') };
+}

@@ -1,0 +1,66 @@
+import path from 'node:path';
+
+import type { CoordinatorConfig } from '../config/node-config.js';
+import type { DataCenterConfig } from '../config/data-center-config.js';
+import { unavailable } from '../runtime/errors.js';
+import type { Logger } from '../runtime/logger.js';
+import type { Installation } from '../zookeeper/ensemble/installation.js';
+import { Ensemble } from '../zookeeper/ensemble.js';
+import type { Coordination } from './coordination.js';
+import { LogFiles } from './log-files.js';
+
+/** ZooKeeper servers of our own. */
+export class EnsembleCoordination implements Coordination {
+  readonly kind = 'zookeeper';
+  readonly notice: string;
+  readonly #config: DataCenterConfig;
+  readonly #ensemble: Ensemble;
+  #connect = '';
+
+  constructor(
+    config: DataCenterConfig,
+    installation: Extract<Installation, { ok: true }>,
+    log: Logger,
+  ) {
+    const { servers, tickMs } = config.zookeeper;
+    const { statePath } = config.places;
+    this.#config = config;
+    this.notice = `starting ${String(servers)} ZooKeeper server${servers === 1 ? '' : 's'}`;
+    this.#ensemble = new Ensemble({
+      ...{ installation, servers, tickMs, log },
+      path: path.join(statePath, 'zookeeper'),
+      logPath: new LogFiles(statePath).folder,
+    });
+  }
+
+  async prepare(): Promise<CoordinatorConfig> {
+    await this.#ensemble.spawn();
+    this.#connect = this.#ensemble.connect;
+    const { sessionTimeoutMs } = this.#config.zookeeper;
+    return { kind: this.kind, connect: this.#connect, sessionTimeoutMs };
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    await this.#ensemble.ready(signal);
+    // The nodes were told the ports already.
+    if (this.#ensemble.connect !== this.#connect)
+      throw unavailable(
+        'PORT_TAKEN',
+        'somebody took a port of ZooKeeper during the start; start again',
+      );
+  }
+
+  processes(): readonly { readonly name: string; readonly pid: number }[] {
+    return this.#ensemble.servers
+      .filter(({ pid }) => pid !== 0)
+      .map(({ id, pid }) => ({ name: `zookeeper-${String(id)}`, pid }));
+  }
+
+  stop(): Promise<void> {
+    return this.#ensemble.stop();
+  }
+
+  kill(): void {
+    // The servers' guards end them together with this process.
+  }
+}

@@ -1,0 +1,41 @@
+import type { SecurityConfig } from '../config/node-config.js';
+import {
+  HealthCheckResponse_ServingStatus as ServingStatus,
+  HealthClient,
+} from '../protos/gen/grpc/health/v1/health.js';
+import { ChannelPool } from '../runtime/channels.js';
+import { channelCredentialsOf, metadataOf } from './client-credentials.js';
+
+/** How a member is, as its health service says; UNREACHABLE where it doesn't answer in time. */
+export type MemberState = 'SERVING' | 'NOT_SERVING' | 'UNREACHABLE' | 'STARTING';
+
+/** Asks nodes how they are. */
+export class HealthProbe {
+  readonly #channels: ChannelPool;
+  readonly #security: SecurityConfig;
+
+  constructor(security: SecurityConfig) {
+    this.#security = security;
+    this.#channels = new ChannelPool({ credentials: channelCredentialsOf(security) });
+  }
+
+  check(address: string, timeoutMs: number): Promise<MemberState> {
+    const client = this.#channels.client(HealthClient, address);
+    return new Promise((resolve) => {
+      client.check(
+        { service: '' },
+        metadataOf(this.#security),
+        { deadline: Date.now() + timeoutMs },
+        (error, response) => {
+          if (error) resolve('UNREACHABLE');
+          else if (response.status === ServingStatus.SERVING) resolve('SERVING');
+          else resolve('NOT_SERVING');
+        },
+      );
+    });
+  }
+
+  close(): void {
+    this.#channels.close();
+  }
+}

@@ -1,0 +1,68 @@
+import { leaderOf } from '../zookeeper/coordinator.js';
+import type { Member } from '../zookeeper/coordinator.js';
+import type { HealthProbe, MemberState } from './health-probe.js';
+import { formatTable } from './table.js';
+
+/** One member as `status` shows it. */
+export interface MemberStatus {
+  readonly id: string;
+  readonly type: string;
+  readonly address: string;
+  readonly pid: number;
+  readonly leader: boolean;
+  /** Decimal text: 64 bits don't fit into a JSON number. "0" = not registered. */
+  readonly epoch: string;
+  readonly state: MemberState;
+}
+
+/** A node process that the launcher knows of. */
+export interface KnownProcess {
+  readonly name: string;
+  readonly pid: number;
+}
+
+/** Members as the coordinator has them, each asked how it is; behind them the processes that have not registered. */
+export async function memberStatuses(
+  members: readonly Member[],
+  probe: HealthProbe,
+  options: { readonly timeoutMs: number; readonly processes: readonly KnownProcess[] },
+): Promise<MemberStatus[]> {
+  const states = await Promise.all(
+    members.map((member) => probe.check(member.address, options.timeoutMs)),
+  );
+  const registered = members.map((member, index) =>
+    describeMember(member, members, states[index] ?? 'UNREACHABLE'),
+  );
+  const ids = new Set(members.map(({ id }) => id));
+  const waiting = options.processes
+    .filter(({ name }) => !ids.has(name))
+    .map(({ name, pid }): MemberStatus => {
+      const type = name.replace(/-\d+$/, '');
+      return { id: name, type, address: '', pid, leader: false, epoch: '0', state: 'STARTING' };
+    });
+  return [...registered, ...waiting];
+}
+
+export function describeMember(
+  member: Member,
+  members: readonly Member[],
+  state: MemberState,
+): MemberStatus {
+  const { id, type, address, pid, epoch } = member;
+  const leader = leaderOf(members, type) === member;
+  return { id, type, address, pid, leader, epoch: String(epoch), state };
+}
+
+/** The table that `up` and `status` show. */
+export function memberTable(statuses: readonly MemberStatus[]): string {
+  const rows = statuses.map(({ id, type, address, leader, epoch, pid, state }) => [
+    id,
+    type,
+    address === '' ? '-' : address,
+    leader ? 'leader' : '',
+    epoch === '0' ? '-' : epoch,
+    String(pid),
+    state,
+  ]);
+  return formatTable(['MEMBER', 'TYPE', 'ADDRESS', 'LEADER', 'EPOCH', 'PID', 'STATE'], rows);
+}

@@ -1,0 +1,40 @@
+import { parseArgs } from 'node:util';
+
+import { measureHops } from './hop.js';
+import { measureImagePrediction } from './image-prediction.js';
+import { measureStartUp } from './start-up.js';
+import { measureTransfer } from './transfer.js';
+import { asTable, writeTable } from './table.js';
+import type { Finding } from './statistics.js';
+
+/** Every measure by name: each returns its findings after so many rounds. */
+const MEASURES: Readonly<Record<string, (rounds: number) => Promise<Finding[]>>> = {
+  hops: measureHops,
+  'image-prediction': measureImagePrediction,
+  transfer: measureTransfer,
+  'start-up': measureStartUp,
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    json: { type: 'boolean', default: false },
+    rounds: { type: 'string', default: '5' },
+    write: { type: 'boolean', default: false },
+  },
+});
+const rounds = Math.max(5, Number(values.rounds));
+const chosen = positionals.length > 0 ? positionals : Object.keys(MEASURES);
+const all: Finding[] = [];
+for (const name of chosen) {
+  const measure = MEASURES[name];
+  if (!measure)
+    throw new Error(`no measure ${name}; there are ${Object.keys(MEASURES).join(', ')}`);
+  console.error(`measuring ${name}, ${String(rounds)} rounds`);
+  for (const found of await measure(rounds)) {
+    all.push(found);
+    if (values.json) console.log(JSON.stringify(found));
+  }
+}
+if (!values.json) console.log(asTable(all));
+if (values.write) await writeTable(asTable(all));

@@ -53,7 +53,7 @@ export class Security {
     return (options, nextCall) =>
       new InterceptingCall(nextCall(options), {
         start: (metadata, listener, next) => {
-          metadata.set(LINK_KEY, this.#linkKey);
+          metadata.merge(this.metadata());
           next(metadata, listener);
         },
       });

@@ -4,6 +4,7 @@ import { status } from '@grpc/grpc-js';
 
 import { FractoryError, systemCodeOf } from '../runtime/errors.js';
 import { cnn, defineApplication, file, optional, sequence, storage, text } from './sdk/index.js';
+import { localFileProblem } from './sdk/local-files.js';
 import type { DataCenter, FileName, FinishedRun, Prediction, Written } from './sdk/index.js';
 
 /** What a picture turned out to show. */
@@ -54,14 +55,14 @@ export const application = defineApplication({
   },
   async run({ options: { image, client, model }, dataCenter, say }) {
     const picture = { client, name: storedName(image) };
-    await provide(dataCenter, picture, image, say);
+    await providePicture(dataCenter, picture, image, say);
     const { result, run } = await predictStored(dataCenter, picture, model);
     return { answer: { results: [result] }, runs: [run] };
   },
 });
 
 /** Uploads the picture if it isn't in storage yet. Without a local file the one in storage is taken. */
-async function provide(
+export async function providePicture(
   dataCenter: DataCenter,
   picture: FileName,
   path: string,
@@ -72,9 +73,7 @@ async function provide(
     const { uploaded } = await dataCenter.files.upload(picture, path);
     say(uploaded ? `uploaded ${path} as ${name}` : `${name} is in storage already`);
   } catch (error) {
-    if (systemCodeOf(error) === 'EISDIR')
-      throw new FractoryError(status.INVALID_ARGUMENT, 'NOT_A_FILE', `${path} is a folder`);
-    if (systemCodeOf(error) !== 'ENOENT') throw error;
+    if (systemCodeOf(error) !== 'ENOENT') throw localFileProblem(error, path);
     if (await dataCenter.files.stat(picture)) return;
     throw new FractoryError(
       status.NOT_FOUND,

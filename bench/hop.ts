@@ -1,9 +1,10 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 
-import { ringAttempt } from '../controllers/application/attempt.js';
+import { ringAttempt } from '../controllers/application/ring.js';
 import { plan } from '../controllers/application/plan.js';
 import type { KernelAccess } from '../controllers/kernel/device.js';
-import { graphOf, repeat, sequence } from '../applications/sdk/flow.js';
+import { repeat, sequence } from '../applications/sdk/flow/flow.js';
+import { graphOf } from '../applications/sdk/flow/graph.js';
 import { math } from '../applications/sdk/steps.js';
 import { Receipt } from '../protos/gen/fractory/v1/graph.js';
 import type { Graph } from '../protos/gen/fractory/v1/graph.js';
@@ -29,8 +30,10 @@ const chain: Graph = graphOf(
 async function runChain(kernel: KernelAccess): Promise<readonly Receipt[]> {
   const signal = new AbortController().signal;
   const deadlineMs = Date.now() + 30_000;
-  const steps = await plan(kernel, { run: randomUUID(), graph: chain, deadlineMs }, signal);
-  const outcome = await ringAttempt(kernel, steps, deadlineMs, signal);
+  const run = randomUUID();
+  const planned = await plan(kernel, { run, graph: chain, deadlineMs }, signal);
+  const options = { run, attempt: 1, deadlineMs, traceparent: '', signal };
+  const outcome = await ringAttempt(kernel, planned, options);
   if (outcome.kind === 'failed') throw new Error(outcome.failure.message);
   return outcome.receipts.map((encoded) => Receipt.decode(encoded));
 }

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 import { section } from './fields.js';
-import type { ControllerConfig, PlannedNode } from './data-center-config.js';
+import type { ControllerConfig, MemberNeed, PlannedNode } from './data-center-config.js';
 import { builtFile } from './paths.js';
 import type { Places } from './paths.js';
 import type { Problem } from './problems.js';
@@ -22,6 +22,16 @@ export const settingsBeside: SettingsOf = async (_type, main) => {
   return module.settings ?? section({});
 };
 
+/** What `needs` beside a device's `settings` says: members that these settings can't do without. */
+type NeedsOf = (settings: unknown) => readonly MemberNeed[];
+
+async function needsBeside(main: string, settings: unknown): Promise<readonly MemberNeed[]> {
+  const file = path.join(path.dirname(main), `settings${path.extname(main)}`);
+  if (settings === undefined || !existsSync(file)) return [];
+  const module = (await import(pathToFileURL(file).href)) as { needs?: NeedsOf };
+  return module.needs?.(settings) ?? [];
+}
+
 export interface ControllerSource {
   readonly name: string;
   readonly raw: RawSection;
@@ -33,7 +43,7 @@ export interface ControllerSource {
 
 export interface ControllerResult {
   readonly section: string;
-  /** False: the device's own keys were left unread. */
+  /** False: the device's own keys were left unread, or not all of them are right. */
   readonly complete: boolean;
   readonly controller: ControllerConfig | undefined;
   readonly problems: readonly Problem[];
@@ -65,7 +75,7 @@ export async function readController(source: ControllerSource): Promise<Controll
   const { routing, verbose, zookeeper } = own.value;
   return {
     section: name,
-    complete: device !== undefined,
+    complete: device?.value !== undefined,
     controller: {
       section: name,
       type,
@@ -76,6 +86,7 @@ export async function readController(source: ControllerSource): Promise<Controll
       verbose,
       zookeeper,
       settings: device?.value,
+      needs: await needsBeside(main, device?.value),
     },
     problems,
     values: [...own.values, ...(device?.values ?? [])],

@@ -20,6 +20,16 @@ export interface ControllerConfig {
   readonly zookeeper: boolean;
   /** The device's own keys, as its `settings.ts` reads them. */
   readonly settings: unknown;
+  /** Members that these settings can't do without. */
+  readonly needs: readonly MemberNeed[];
+}
+
+/** Some settings work with a certain member of another device type only. */
+export interface MemberNeed {
+  readonly type: string;
+  readonly member: string;
+  /** The setting, as it stands in the file: `backend = block`. */
+  readonly setting: string;
 }
 
 /** A node that `up` starts. */

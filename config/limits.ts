@@ -7,8 +7,14 @@ import { bytes, integer, section } from './fields.js';
  * stand in the device's own section.
  */
 export const limitsSection = section({
-  /** Largest value that travels inside an invocation, bytes. */
-  inline_limit_bytes: bytes(1024, 32 * 1024 ** 2).default(16 * 1024 ** 2),
+  /** Largest value that travels inside an invocation, bytes; above, its producer keeps it and its consumer pulls it. */
+  inline_limit_bytes: bytes(1024, 4 * 1024 ** 2).default(64 * 1024),
+  /** What one step may pull into memory, all its arguments together, bytes; arguments that it streams don't count. */
+  max_pulled_bytes: bytes(1024, 4 * 1024 ** 3).default(64 * 1024 ** 2),
+  /** Elements of a list that a map goes through. */
+  max_map_items: integer(1, 1_000_000).default(10_000),
+  /** Receipts that a run collects; steps beyond leave none. */
+  max_receipts: integer(1, 1_000_000).default(4096),
   /** Steps of one graph. */
   max_steps: integer(1, 100_000).default(1024),
   /** Encoded size of a graph, bytes. */
@@ -17,16 +23,36 @@ export const limitsSection = section({
   max_hops: integer(1, 100_000).default(2048),
   /** Caveats of one capability. */
   max_caveats: integer(1, 1024).default(16),
+  /** Derived capabilities that one node keeps in its revocation tree. */
+  max_tree_nodes: integer(0, 10_000_000).default(65_536),
+  /** Watches of capabilities that one node answers at a time. */
+  max_watches: integer(0, 1_000_000).default(4096),
   /** Invocations that one node holds at a time, running and waiting. */
   max_invocations: integer(1, 1_000_000).default(4096),
   /** Runs that an application node has under way at a time. */
   max_runs: integer(1, 1_000_000).default(1024),
+  /** Largest result that a run hands to its client, bytes; what is larger must be stored. */
+  max_result_bytes: bytes(1024, 32 * 1024 ** 2).default(16 * 1024 ** 2),
   /** Ended runs that an application node remembers. */
   max_remembered_runs: integer(1, 1_000_000).default(1000),
   /** Results of steps that a node remembers, for runs that are tried again. */
   max_remembered_results: integer(0, 1_000_000).default(1024),
-  /** Bytes of those results. */
+  /** Bytes of those results; on an application node also of the ended runs that it remembers: results, graphs and receipts. */
   max_remembered_bytes: bytes(0, 1024 ** 3).default(32 * 1024 ** 2),
+  /** Memories that a node keeps at a time. */
+  max_memories: integer(1, 10_000_000).default(65_536),
+  /** Bytes of all memories that a node keeps in its own memory. */
+  max_memory_bytes: bytes(0, 1024 ** 4).default(1024 ** 3),
+  /** The same for one client: a run, another member, an address. */
+  max_client_memory_bytes: bytes(0, 1024 ** 4).default(256 * 1024 ** 2),
+  /** Largest chunk that `Write` takes, bytes. */
+  max_chunk_bytes: bytes(256 * 1024, 16 * 1024 ** 2).default(1024 ** 2),
+  /** How long a memory is kept for a client that names no time, ms. */
+  default_lease_ms: integer(1, 86_400_000).default(60_000),
+  /** Longest time that may be asked for, ms. */
+  max_lease_ms: integer(1, 86_400_000).default(3_600_000),
+  /** How long the other end of a transfer may make no progress, ms. */
+  transfer_stall_ms: integer(1, 600_000).default(15_000),
   /** Budget of a run or call that names none, ms. */
   default_budget_ms: integer(1, 86_400_000).default(30_000),
   /** Longest budget that may be asked for, ms. */

@@ -25,3 +25,9 @@ export function childEnvironment(
 ): NodeJS.ProcessEnv {
   return { ...environment, ...added };
 }
+
+/** The environment without any variable of ours: for a data center of which nothing is to be set from outside. */
+export function bareEnvironment(environment: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
+  const others = Object.entries(environment).filter(([name]) => !name.startsWith('FRACTORY_'));
+  return Object.fromEntries(others);
+}

@@ -95,6 +95,7 @@ export function toFailure(thrown: unknown, where: { step: string; member: string
     reason: error.reason,
     message: clipped(error.message, MAX_MESSAGE_BYTES),
     metadata: { ...error.metadata },
+    retryAfterMs: Math.ceil(error.retryAfterMs ?? 0),
     ...where,
   };
 }
@@ -102,6 +103,7 @@ export function toFailure(thrown: unknown, where: { step: string; member: string
 export function fromFailure(failure: Failure): FractoryError {
   return new FractoryError(knownCode(failure.code), failure.reason, failure.message, {
     metadata: { ...failure.metadata, step: failure.step, member: failure.member },
+    ...(failure.retryAfterMs > 0 ? { retryAfterMs: failure.retryAfterMs } : {}),
   });
 }
 

@@ -1,7 +1,7 @@
 import type { Blob, Failure, Tensor, Value } from './gen/fractory/v1/value.js';
 
-/** The kinds of value, as operations name them. */
-export type ValueKind = NonNullable<Value['kind']>['$case'];
+/** The kinds of value, as operations name them. A memory is of the kind that its content has. */
+export type ValueKind = Exclude<NonNullable<Value['kind']>['$case'], 'memory'>;
 
 export const bytesValue = (mediaType: string, data: Uint8Array): Value => ({
   kind: { $case: 'bytes', value: { mediaType, data } },
@@ -31,10 +31,13 @@ export const JSON_MEDIA_TYPE = 'application/json';
 
 /** Kind of a value, or undefined where it has none that we know. */
 export function kindOf(value: Value | undefined): ValueKind | undefined {
-  return value?.kind?.$case;
+  const kind = value?.kind;
+  if (kind?.$case !== 'memory') return kind?.$case;
+  const form = kind.value.form?.kind?.$case;
+  return form === 'memory' ? undefined : form;
 }
 
-/** Payload bytes of a value: what limits and receipts count. */
+/** Payload bytes of a value that travel with it: what limits and receipts count. Those of a memory stay where they are. */
 export function sizeOf(value: Value | undefined): number {
   const kind = value?.kind;
   switch (kind?.$case) {
@@ -50,9 +53,18 @@ export function sizeOf(value: Value | undefined): number {
       return kind.value.values.reduce((sum, one) => sum + sizeOf(one), 0);
     case 'failure':
       return kind.value.message.length;
+    case 'memory':
     case undefined:
       return 0;
   }
+}
+
+/** Bytes of the content of a value, wherever they are kept: what receipts count. */
+export function contentBytesOf(value: Value | undefined): number {
+  const kind = value?.kind;
+  if (kind?.$case === 'memory') return Number(kind.value.sizeBytes);
+  if (kind?.$case !== 'list') return sizeOf(value);
+  return kind.value.values.reduce((sum, one) => sum + contentBytesOf(one), 0);
 }
 
 /** The bytes of a value as they would be written to a file, with their media type. */
@@ -128,6 +140,8 @@ export function toPlain(value: Value | undefined): unknown {
         shape: kind.value.shape.map(Number),
         bytes: kind.value.data.length,
       };
+    case 'memory':
+      return { memory: kind.value.capability?.owner ?? '', bytes: Number(kind.value.sizeBytes) };
     case 'text':
     case 'integer':
     case 'number':

@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 import { cancelled } from './errors.js';
 
 /**
@@ -11,6 +13,8 @@ export class AbortScope {
   constructor(...sources: readonly AbortSignal[]) {
     this.#sources = sources;
     for (const source of sources) {
+      // A long-lived source is followed by as much work as there is.
+      setMaxListeners(0, source);
       if (source.aborted) this.abort(source.reason);
       else source.addEventListener('abort', this.#follow);
     }

@@ -12,6 +12,16 @@ export const ExitCode = {
   interrupted: 130,
 } as const;
 
+/**
+ * The exit code of a command whose run failed. That a step calls its arguments wrong or was cancelled is a failure of the run, not of the command
+ * line or of who typed it; what is not found and what takes too long is the same wherever it happens.
+ */
+export function exitCodeOfRun(error: FractoryError): number {
+  const code: number = exitCodeOfFailure(error);
+  const isOfCommand = code === ExitCode.usage || code === ExitCode.interrupted;
+  return isOfCommand && error.metadata['step'] ? ExitCode.failed : code;
+}
+
 /** The exit code of a command that failed with this. */
 export function exitCodeOfFailure(thrown: unknown): number {
   if (!(thrown instanceof FractoryError)) return ExitCode.failed;

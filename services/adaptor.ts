@@ -1,6 +1,7 @@
 import type { Logger } from '../runtime/logger.js';
 import type { Value } from '../protos/gen/fractory/v1/value.js';
 import type { ValueKind } from '../protos/values.js';
+import type { KeptResult } from './content.js';
 
 /** One argument of an operation. */
 export interface ArgumentSpec {
@@ -9,6 +10,11 @@ export interface ArgumentSpec {
   /** Kinds of value that it takes; the controller refuses others with INVALID_ARGUMENT. */
   readonly kinds: readonly ValueKind[];
   readonly required: boolean;
+  /**
+   * The operation takes the content as a stream (`context.stream`) and so at any size. Without it the controller pulls a memory before the operation
+   * begins, and refuses one above `max_pulled_bytes`.
+   */
+  readonly streamed?: boolean;
 }
 
 /** What an operation is, for checks before a run and for people. */
@@ -30,12 +36,25 @@ export interface InvocationContext {
   readonly signal: AbortSignal;
   /** Time left, ms. */
   readonly budgetMs: number;
+  /**
+   * When all that follows has to have ended, ms since 1970: how long a capability that the result carries has to last. Absent: at the end of
+   * the budget.
+   */
+  readonly expiresAtMs?: number;
   /** Run and step, where the invocation belongs to one: the key under which effects are done once. */
   readonly step: { readonly run: string; readonly step: string } | undefined;
   readonly log: Logger;
+  /**
+   * The bytes of an argument in chunks, wherever they are kept: those of `toBlob` for a value that came along. Whoever reads to the end without an
+   * error has the whole, verified where its hash is known.
+   */
+  stream(argument: Value): AsyncIterable<Uint8Array>;
 }
 
-/** Arguments by name: known names, right kinds and all required ones present are checked before `perform`. */
+/** What an operation yields: a value, or content that is kept for the run. */
+export type OperationResult = Value | KeptResult;
+
+/** Arguments by name: known names, right kinds and all required ones present are checked before `perform`. Only streamed ones may be memories. */
 export type Arguments = ReadonlyMap<string, Value>;
 
 /**
@@ -44,7 +63,7 @@ export type Arguments = ReadonlyMap<string, Value>;
  */
 export interface Operation {
   readonly spec: OperationSpec;
-  perform(args: Arguments, context: InvocationContext): Value | Promise<Value>;
+  perform(args: Arguments, context: InvocationContext): OperationResult | Promise<OperationResult>;
 }
 
 /** Turns operations and their arguments into calls of a service, and the results into values. */

@@ -8,6 +8,8 @@ export interface MemberRecord {
   readonly address: string;
   /** host:port where it serves `GET /metrics`. */
   readonly metricsAddress: string;
+  /** host:port where it serves its memories to other controllers. */
+  readonly dataAddress: string;
   readonly pid: number;
   /** Random id of this process: tells an earlier life of the same member from this one. */
   readonly instance: string;

@@ -10,6 +10,7 @@ const recordSchema = z.object({
   type: z.string().min(1),
   address: z.string(),
   metricsAddress: z.string(),
+  dataAddress: z.string(),
   pid: z.number(),
   instance: z.string(),
   version: z.string(),

@@ -7,6 +7,7 @@ import type {
   ApplicationServiceClient,
   Member,
   RunEnded,
+  PlanResponse,
   RunEvent,
   RunResponse,
 } from '../../protos/gen/fractory/v1/application.js';
@@ -16,11 +17,13 @@ import { fromFailure, toFractoryError } from '../../protos/status.js';
 import { toPlain } from '../../protos/values.js';
 import type { ClientCredentials } from '../../runtime/arguments.js';
 import { cancelled, unavailable } from '../../runtime/errors.js';
-import { callOptions, Connection } from './connection.js';
-import { graphOf } from './flow.js';
-import type { Flow } from './flow.js';
+import { callOptions, Connection, unaryCall } from './connection.js';
+import type { AnyFlow, Flow } from './flow/flow.js';
+import { graphOf } from './flow/graph.js';
 import type { None, ResultOf } from './kinds.js';
-import { StoredFiles } from './stored-files.js';
+import { PlanReady, planOf } from './plan/plan.js';
+import type { Plan } from './plan/plan.js';
+import { StoredFiles, UnwrittenFiles } from './stored-files.js';
 
 export interface DataCenterOptions {
   /** Name of the application: the name of its graphs. */
@@ -33,6 +36,8 @@ export interface DataCenterOptions {
   /** Time for each run unless it says otherwise, ms. Default 30,000. */
   readonly budgetMs?: number;
   readonly signal?: AbortSignal;
+  /** Nothing is run or written: the first run throws `PlanReady` with its plan. Default false. */
+  readonly isPlanOnly?: boolean;
 }
 
 export interface RunOptions {
@@ -67,7 +72,7 @@ export class DataCenter {
   constructor(options: DataCenterOptions) {
     this.#options = options;
     this.#connection = new Connection(options.applicationNodes, options.credentials);
-    this.files = new StoredFiles(this.#connection);
+    this.files = new (options.isPlanOnly ? UnwrittenFiles : StoredFiles)(this.#connection);
   }
 
   /** The members as the application node sees them; of one device type, or all. */
@@ -87,17 +92,31 @@ export class DataCenter {
     return { ...ended, result: resultOf(ended.result) as ResultOf<Out> };
   }
 
+  /** Checks a flow and says how it would run, without running it. */
+  plan(flow: AnyFlow, options: Omit<RunOptions, 'id'> = {}): Promise<Plan> {
+    return this.planGraph(graphOf(this.#options.application, flow), options);
+  }
+
+  /** Like `plan`, for a graph made by other means. */
+  async planGraph(graph: Graph, options: Omit<RunOptions, 'id'> = {}): Promise<Plan> {
+    const topology = this.#topologyOf(options);
+    const { signal } = this.#options;
+    const response = await this.#connection.application(
+      (client, stop) =>
+        unaryCall<PlanResponse>(stop, (metadata, done) =>
+          client.plan({ graph, topology }, metadata, callOptions(), done),
+        ),
+      signal ? { signal } : {},
+    );
+    return planOf(graph, topology, { ...response, budgetMs: this.#budgetOf(options) });
+  }
+
   /** Like `run`, for a graph made by other means; the result stays a value. */
   async runGraph(graph: Graph, options: RunOptions = {}): Promise<FinishedRun<Value | undefined>> {
+    if (this.#options.isPlanOnly) throw new PlanReady(await this.planGraph(graph, options));
     const id = options.id ?? randomUUID();
-    const topology = options.topology ?? this.#options.topology ?? 'ring';
-    const budgetMs = options.budgetMs ?? this.#options.budgetMs ?? DEFAULT_BUDGET_MS;
-    const request = {
-      run: id,
-      graph,
-      topology: topology === 'star' ? Topology.STAR : Topology.RING,
-      budgetMs,
-    };
+    const budgetMs = this.#budgetOf(options);
+    const request = { run: id, graph, topology: this.#topologyOf(options), budgetMs };
     const timeoutMs = budgetMs + CALL_SLACK_MS;
     const signal = this.#options.signal;
     const ended = await this.#connection.application(
@@ -111,6 +130,14 @@ export class DataCenter {
 
   close(): void {
     this.#connection.close();
+  }
+
+  #topologyOf({ topology }: RunOptions): Topology {
+    return (topology ?? this.#options.topology) === 'star' ? Topology.STAR : Topology.RING;
+  }
+
+  #budgetOf({ budgetMs }: RunOptions): number {
+    return budgetMs ?? this.#options.budgetMs ?? DEFAULT_BUDGET_MS;
   }
 }
 

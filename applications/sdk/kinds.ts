@@ -1,4 +1,4 @@
-import type { Blob } from '../../protos/gen/fractory/v1/value.js';
+import type { Blob, Failure } from '../../protos/gen/fractory/v1/value.js';
 
 /** What flows along an edge, for the compiler: a kind of value, and the TypeScript type that a result of it becomes. */
 export interface Carries<Kind extends string, Result> {
@@ -17,8 +17,30 @@ export type Integer = Carries<'integer', bigint>;
 export type Double = Carries<'number', number>;
 /** Structured data. */
 export type Json<T> = Carries<'json', T>;
+/** Why a step failed: what the handler of `onFailure` takes. */
+export type Failed = Carries<'failure', Failure>;
+/** Several values of one kind, in order. */
+export interface List<Element> extends Carries<'list', readonly ResultOf<Element>[]> {
+  readonly element: Element;
+}
 /** Whatever a step may yield. */
-export type Anything = Carries<'bytes' | 'text' | 'integer' | 'number' | 'json', unknown>;
+export type Anything = Carries<
+  'bytes' | 'text' | 'integer' | 'number' | 'json' | 'list' | 'failure',
+  unknown
+>;
+
+/** What several flows yield, one each: `join` leads them into one step; at the end of a graph they are its result. */
+export interface All<Parts extends readonly unknown[]> extends Carries<
+  'all',
+  { readonly [Index in keyof Parts]: ResultOf<Parts[Index]> }
+> {
+  readonly parts: Parts;
+}
+
+/** Several arguments by name, all from edges: what a step takes that follows `join([...], step)`. */
+export interface Named<Inputs> extends Carries<'named', never> {
+  readonly inputs: Inputs;
+}
 
 /** The TypeScript type of a result. */
 export type ResultOf<K> = K extends Carries<string, infer Result> ? Result : never;

@@ -1,18 +1,23 @@
+import { status } from '@grpc/grpc-js';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 
 import { readArguments, readCredentials } from '../../runtime/arguments.js';
-import { FractoryError, messageOf } from '../../runtime/errors.js';
-import { ExitCode, exitCodeOfFailure } from '../../runtime/exit-codes.js';
+import { cancelled, FractoryError, invalidArgument, messageOf } from '../../runtime/errors.js';
+import { ExitCode, exitCodeOfRun } from '../../runtime/exit-codes.js';
 import type { Application } from './application.js';
 import { applicationNames, loadApplication } from './catalogue.js';
 import { DataCenter } from './data-center.js';
 import { runDemo } from './demo.js';
 import type { OptionSpec } from './options.js';
-import { answerAsJson, answerAsLines, toJson } from './output.js';
+import { answerAsJson, answerAsLines, failureAsJson, toJson } from './output.js';
+import { PLAN_FORMATS, printedPlan } from './plan/formats.js';
+import type { PlanFormat } from './plan/formats.js';
+import { PlanReady } from './plan/plan.js';
+import type { Plan } from './plan/plan.js';
 
 /**
- * The process of an application: `main.js NAME --application-node host:port[,...] [--json] [--topology ring|star] [options]`, `main.js demo ...` or
- * `main.js --list [--json]`. Data goes to standard output, the rest to standard error.
+ * The process of an application: `main.js NAME --application-node host:port[,...] [--json] [--topology ring|star] [--plan] [options]`,
+ * `main.js demo ...` or `main.js --list [--json]`. Data goes to standard output, the rest to standard error.
  */
 
 const data = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -27,6 +32,9 @@ interface CommonOptions {
   /** Seconds for each run. */
   readonly budget: number;
   readonly json?: boolean;
+  /** Prints the graph of the first run instead of running it. */
+  readonly plan?: boolean;
+  readonly format?: PlanFormat;
 }
 
 async function main(): Promise<number> {
@@ -39,8 +47,9 @@ async function main(): Promise<number> {
   try {
     return await runApplication(name, rest);
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
-    return tellFailure(error);
+    if (error instanceof CommanderError && error.exitCode === 0) return ExitCode.ok;
+    if (rest.includes('--json')) data(failureAsJson(error));
+    return error instanceof CommanderError ? ExitCode.usage : tellFailure(error);
   }
 }
 
@@ -66,6 +75,8 @@ async function runApplication(name: string, args: readonly string[]): Promise<nu
   command.parse(args, { from: 'user' });
   const given = command.opts<CommonOptions & Record<string, string | undefined>>();
   const options = readOptions(application?.options ?? {}, given);
+  if (given.format !== undefined && !given.plan)
+    throw invalidArgument('--format', 'is the format of a plan: it needs --plan');
   const interrupted = new AbortController();
   process.once('SIGINT', () => {
     interrupted.abort();
@@ -77,23 +88,45 @@ async function runApplication(name: string, args: readonly string[]): Promise<nu
     topology: given.topology,
     budgetMs: given.budget * 1000,
     signal: interrupted.signal,
+    isPlanOnly: given.plan ?? false,
   });
   try {
-    if (application) {
+    if (application && given.plan) {
+      const plan = await firstPlan(application, { options, dataCenter });
+      const format = given.format ?? (given.json ? 'json' : 'text');
+      for (const line of printedPlan(plan, format)) data(line);
+    } else if (application) {
       const answer = await application.run({ options, dataCenter, say });
       if (given.json) data(answerAsJson(name, answer));
       else for (const line of answerAsLines(answer)) data(line);
     } else await runDemo(dataCenter, given.json ?? false, { data, say });
     return ExitCode.ok;
   } catch (error) {
-    if (interrupted.signal.aborted) {
-      say('cancelled');
-      return ExitCode.interrupted;
-    }
-    throw error;
+    if (!interrupted.signal.aborted) throw error;
+    say('cancelled');
+    if (given.json) data(failureAsJson(cancelled()));
+    return ExitCode.interrupted;
   } finally {
     dataCenter.close();
   }
+}
+
+/** Lets an application begin, up to its first run. What it says on the way is not true: nothing is written. */
+async function firstPlan(
+  application: Application,
+  context: Pick<Parameters<Application['run']>[0], 'options' | 'dataCenter'>,
+): Promise<Plan> {
+  try {
+    await application.run({ ...context, say: () => undefined });
+  } catch (error) {
+    if (error instanceof PlanReady) return error.plan;
+    throw error;
+  }
+  throw new FractoryError(
+    status.FAILED_PRECONDITION,
+    'NO_RUN',
+    'with these options the application runs no graph, so there is no plan',
+  );
 }
 
 function commandFor(name: string, application: Application | undefined): Command {
@@ -112,7 +145,15 @@ function commandFor(name: string, application: Application | undefined): Command
         .argParser(readSeconds)
         .default(DEFAULT_BUDGET_S),
     )
-    .option('--json', 'answer with one JSON object');
+    .option('--json', 'answer with one JSON object; a failure is {"error": {...}}');
+  if (application)
+    command
+      .option('--plan', 'print the graph of the first run, without running or writing anything')
+      .addOption(
+        new Option('--format <format>', 'how --plan prints it (default: text)').choices(
+          PLAN_FORMATS,
+        ),
+      );
   for (const [key, option] of Object.entries(application?.options ?? {})) {
     const flag = new Option(`--${flagOf(key)} <${option.placeholder}>`, option.summary);
     if (option.defaultText !== undefined) flag.default(option.defaultText);
@@ -163,13 +204,9 @@ function tellFailure(error: unknown): number {
   }
   const { step, member } = error.metadata;
   const where = step ? ` (step ${step}${member ? ` on ${member}` : ''})` : '';
-  say(`error: ${error.message} [${error.reason}]${where}`);
-  return exitCodeOf(error);
-}
-
-/** What a step said is a failure of the run, whatever its code; other errors tell what kept the run from being. */
-function exitCodeOf(error: FractoryError): number {
-  return error.metadata['step'] ? ExitCode.failed : exitCodeOfFailure(error);
+  const hint = error.reason === 'BUDGET_EXHAUSTED' ? '; --budget SECONDS gives it more' : '';
+  say(`error: ${error.message}${hint} [${error.reason}]${where}`);
+  return exitCodeOfRun(error);
 }
 
 process.exitCode = await main();

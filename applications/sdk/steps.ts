@@ -1,6 +1,27 @@
-import { step } from './flow.js';
-import type { Flow } from './flow.js';
-import type { Anything, Bytes, Double, Integer, Json, None, Text } from './kinds.js';
+import { badFlow, step } from './flow/flow.js';
+import type { Flow } from './flow/flow.js';
+import type {
+  Anything,
+  Bytes,
+  Double,
+  Failed,
+  Integer,
+  Json,
+  List,
+  Named,
+  None,
+  Text,
+} from './kinds.js';
+
+/** An integer as a builder takes it. */
+type Whole = bigint | number;
+
+/** The exact integer. Throws BAD_FLOW for a number that is none, or too large to be exact. */
+function whole(given: Whole | undefined): bigint | undefined {
+  if (typeof given !== 'number') return given;
+  if (Number.isSafeInteger(given)) return BigInt(given);
+  throw badFlow(`integers are bigint: write 5n, not ${String(given)}`);
+}
 
 /** A file in storage. */
 export interface FileName {
@@ -28,6 +49,41 @@ export interface Prediction {
   readonly version: number;
 }
 
+/** What `cnn.inspect` yields: what the header of a picture says. */
+export interface PictureFacts {
+  readonly format: string;
+  /** Pixels. */
+  readonly width: number;
+  readonly height: number;
+  readonly bytes: number;
+}
+
+/** What `math.blend` yields. */
+export interface Blend {
+  readonly label: string;
+  /** 0..1 */
+  readonly probability: number;
+  /** The most probable first. */
+  readonly top: readonly { readonly label: string; readonly probability: number }[];
+  /** What each model said, and what it counts; the weights add up to 1. */
+  readonly models: readonly {
+    readonly model: string;
+    readonly version: number;
+    readonly label: string;
+    readonly probability: number;
+    readonly weight: number;
+  }[];
+}
+
+/** What `application.explain` yields: a failure as data. */
+export interface Explanation {
+  readonly failed: true;
+  readonly step: string;
+  readonly member: string;
+  readonly reason: string;
+  readonly message: string;
+}
+
 /** How `storage.read` reads a file. */
 interface Forms {
   readonly bytes: Bytes;
@@ -38,13 +94,40 @@ interface Forms {
 
 function read(file: FileName): Flow<None, Bytes>;
 function read<F extends keyof Forms>(file: FileName & { readonly as: F }): Flow<None, Forms[F]>;
-function read({ client, name, as }: FileName & { readonly as?: string }): Flow<None, unknown> {
-  return step('storage.read', { client, name, as });
+function read(folder: { readonly client: string }): Flow<Text, Bytes>;
+function read<F extends keyof Forms>(folder: {
+  readonly client: string;
+  readonly as: F;
+}): Flow<Text, Forms[F]>;
+function read({
+  client,
+  name,
+  as,
+}: {
+  readonly client: string;
+  readonly name?: string;
+  readonly as?: string;
+}): Flow<never, unknown> {
+  return step('storage.read', { client, name, as }, 'name');
+}
+
+interface FileQuery {
+  readonly client?: string;
+  readonly prefix?: string;
+}
+
+function list(query?: FileQuery): Flow<None, Json<readonly FileName[]>>;
+function list(query: FileQuery & { readonly as: 'names' }): Flow<None, List<Text>>;
+function list({ client, prefix, as }: FileQuery & { readonly as?: string } = {}): Flow<
+  None,
+  never
+> {
+  return step('storage.list', { client, prefix, as });
 }
 
 /** Steps of storage nodes. */
 export const storage = {
-  /** Reads a file: as bytes, or as what `as` says (`text`, `integer`, `json`). */
+  /** Reads a file: as bytes, or as what `as` says (`text`, `integer`, `json`). Without a name: the one that flows in. */
   read,
   /** Writes what flows in. With `ifVersion`: only if the file has this version now; 0n = only if it doesn't exist. */
   write: ({
@@ -52,76 +135,82 @@ export const storage = {
     name,
     ifVersion,
     mediaType,
-  }: FileName & { readonly ifVersion?: bigint; readonly mediaType?: string }): Flow<
+  }: FileName & { readonly ifVersion?: Whole; readonly mediaType?: string }): Flow<
     Anything,
     Json<Written>
-  > => step('storage.write', { client, name, if_version: ifVersion, media_type: mediaType }),
+  > => step('storage.write', { client, name, if_version: whole(ifVersion), media_type: mediaType }),
   delete: ({ client, name }: FileName): Flow<None, Json<{ readonly version: number }>> =>
     step('storage.delete', { client, name }),
-  list: (
-    query: { readonly client?: string; readonly prefix?: string } = {},
-  ): Flow<None, Json<readonly FileName[]>> =>
-    step('storage.list', { client: query.client, prefix: query.prefix }),
+  /** Files by client and name, as JSON; with `as: 'names'` the names alone, as a list. */
+  list,
 };
 
 /** The main operand: flows in, or is given as `input`. */
 type Operand = Integer | Text;
 
 function factorial(): Flow<Operand, Integer>;
-function factorial(args: { readonly input: bigint }): Flow<None, Integer>;
-function factorial({ input }: { readonly input?: bigint } = {}): Flow<never, Integer> {
-  return step('math.factorial', { input });
+function factorial(args: { readonly input: Whole }): Flow<None, Integer>;
+function factorial({ input }: { readonly input?: Whole } = {}): Flow<never, Integer> {
+  return step('math.factorial', { input: whole(input) });
 }
 
-function shiftLeft(args: { readonly m: bigint }): Flow<Operand, Integer>;
-function shiftLeft(args: { readonly input: bigint; readonly m: bigint }): Flow<None, Integer>;
+function shiftLeft(args: { readonly m: Whole }): Flow<Operand, Integer>;
+function shiftLeft(args: { readonly input: Whole; readonly m: Whole }): Flow<None, Integer>;
 function shiftLeft({
   input,
   m,
 }: {
-  readonly input?: bigint;
-  readonly m: bigint;
+  readonly input?: Whole;
+  readonly m: Whole;
 }): Flow<never, Integer> {
-  return step('math.shift_left', { input, m });
+  return step('math.shift_left', { input: whole(input), m: whole(m) });
 }
 
-function add(args: { readonly by: bigint }): Flow<Operand, Integer>;
-function add(args: { readonly input: bigint; readonly by: bigint }): Flow<None, Integer>;
-function add({
-  input,
-  by,
-}: {
-  readonly input?: bigint;
-  readonly by: bigint;
-}): Flow<never, Integer> {
-  return step('math.add', { input, by });
+function add(): Flow<Named<{ input: Operand; by: Operand }>, Integer>;
+function add(args: { readonly by: Whole }): Flow<Operand, Integer>;
+function add(args: { readonly input: Whole; readonly by: Whole }): Flow<None, Integer>;
+function add({ input, by }: { readonly input?: Whole; readonly by?: Whole } = {}): Flow<
+  never,
+  Integer
+> {
+  return step('math.add', { input: whole(input), by: whole(by) });
 }
 
-function multiply(args: { readonly by: bigint }): Flow<Operand, Integer>;
-function multiply(args: { readonly input: bigint; readonly by: bigint }): Flow<None, Integer>;
-function multiply({
-  input,
-  by,
-}: {
-  readonly input?: bigint;
-  readonly by: bigint;
-}): Flow<never, Integer> {
-  return step('math.multiply', { input, by });
+function multiply(): Flow<Named<{ input: Operand; by: Operand }>, Integer>;
+function multiply(args: { readonly by: Whole }): Flow<Operand, Integer>;
+function multiply(args: { readonly input: Whole; readonly by: Whole }): Flow<None, Integer>;
+function multiply({ input, by }: { readonly input?: Whole; readonly by?: Whole } = {}): Flow<
+  never,
+  Integer
+> {
+  return step('math.multiply', { input: whole(input), by: whole(by) });
 }
 
-function binomial(args: { readonly k: bigint }): Flow<Operand, Integer>;
-function binomial(args: { readonly input: bigint; readonly k: bigint }): Flow<None, Integer>;
+function binomial(args: { readonly k: Whole }): Flow<Operand, Integer>;
+function binomial(args: { readonly input: Whole; readonly k: Whole }): Flow<None, Integer>;
 function binomial({
   input,
   k,
 }: {
-  readonly input?: bigint;
-  readonly k: bigint;
+  readonly input?: Whole;
+  readonly k: Whole;
 }): Flow<never, Integer> {
-  return step('math.binomial', { input, k });
+  return step('math.binomial', { input: whole(input), k: whole(k) });
 }
 
-/** Steps of math nodes. Integers are exact at any size. */
+function split(args: { readonly parts: Whole }): Flow<Operand, List<Text>>;
+function split(args: { readonly input: Whole; readonly parts: Whole }): Flow<None, List<Text>>;
+function split({
+  input,
+  parts,
+}: {
+  readonly input?: Whole;
+  readonly parts: Whole;
+}): Flow<never, List<Text>> {
+  return step('math.split', { input: whole(input), parts: whole(parts) });
+}
+
+/** Steps of math nodes. Integers are exact at any size: a bigint (`5n`), or a number (`5`) as long as that is exact. */
 export const math = {
   /** input! */
   factorial,
@@ -133,6 +222,20 @@ export const math = {
   multiply,
   /** input over k */
   binomial,
+  /** 1..input as a list of at most `parts` ranges of equal length, such as `1..50`. */
+  split,
+  /** The sum of k^exponent for all k in the range that flows in. */
+  sumPowers: ({ exponent }: { readonly exponent: Whole }): Flow<Text, Integer> =>
+    step('math.sum_powers', { exponent: whole(exponent) }),
+  /** The sum of a list of integers, or of what `join` leads in. */
+  sum: (): Flow<List<Operand>, Integer> => step('math.sum'),
+  /** One prediction from several: the weighted mean of their probabilities. Default: all count the same. */
+  blend: (
+    options: { readonly weights?: readonly number[] } = {},
+  ): Flow<List<Json<Prediction>>, Json<Blend>> =>
+    step('math.blend', { weights: options.weights?.join(',') }),
+  /** 255 - b for each byte b. */
+  complement: (): Flow<Bytes, Bytes> => step('math.complement'),
   /** An expression of mathjs in which what flows in is the variable `input`. */
   evaluate: (expression: string): Flow<Operand | Double, Integer | Double | Text> =>
     step('math.evaluate', { expression }),
@@ -142,11 +245,31 @@ export const math = {
 export const cnn = {
   /** The most probable labels of a picture. Default: the node's own model, its newest version, five labels. */
   predict: (
-    options: { readonly model?: string; readonly version?: bigint; readonly topK?: bigint } = {},
+    options: { readonly model?: string; readonly version?: Whole; readonly topK?: Whole } = {},
   ): Flow<Bytes, Json<Prediction>> =>
     step('cnn.predict', {
       model: options.model,
-      version: options.version,
-      top_k: options.topK,
+      version: whole(options.version),
+      top_k: whole(options.topK),
     }),
+  /** What the header of a picture says; no model looks at it. */
+  inspect: (): Flow<Bytes, Json<PictureFacts>> => step('cnn.inspect'),
+};
+
+/** Steps of application nodes. */
+export const applicationNode = {
+  /** A failure as data, for reports: the handler of an `onFailure`. */
+  explain: (): Flow<Failed, Json<Explanation>> => step('application.explain'),
+  /**
+   * A list of rows as objects: [{picture, prediction}, ...]. With `by: 'column'` the lists are the columns: what `parallel` or `alongside` yield, for
+   * `join`.
+   */
+  rows: ({
+    columns,
+    by,
+  }: {
+    readonly columns: readonly string[];
+    readonly by?: 'row' | 'column';
+  }): Flow<List<List<Anything>>, Json<readonly Readonly<Record<string, unknown>>[]>> =>
+    step('application.rows', { columns: columns.join(','), by }),
 };

@@ -51,7 +51,7 @@ export class StoredFiles {
   /** Writes bytes, or text as UTF-8. */
   write(file: FileName, content: Uint8Array | string): Promise<StoredFile> {
     const data = typeof content === 'string' ? Buffer.from(content) : content;
-    return this.#put(file, () => chunksOf(data));
+    return this.put(file, () => chunksOf(data));
   }
 
   /** Uploads a local file as a stream, unless storage has the same content under that name already. */
@@ -62,7 +62,7 @@ export class StoredFiles {
     if (known?.sha256 === hash.digest('hex')) return { stored: known, uploaded: false };
     const open = (): AsyncIterable<Buffer> =>
       createReadStream(path, { highWaterMark: CHUNK_BYTES });
-    return { stored: await this.#put(file, open), uploaded: true };
+    return { stored: await this.put(file, open), uploaded: true };
   }
 
   /** Reads a whole file. */
@@ -83,7 +83,8 @@ export class StoredFiles {
     });
   }
 
-  #put(
+  /** Stores what `open` yields; it is opened again where storage has to be asked again. */
+  protected put(
     { client: owner, name }: FileName,
     open: () => AsyncIterable<Uint8Array>,
   ): Promise<StoredFile> {
@@ -111,6 +112,14 @@ export class StoredFiles {
           });
         }),
     );
+  }
+}
+
+/** Files that can be read only: what an application wants to write is looked at and forgotten. */
+export class UnwrittenFiles extends StoredFiles {
+  protected override put({ client, name }: FileName): Promise<StoredFile> {
+    const nothing = { version: 0n, sizeBytes: 0n, sha256: '', mediaType: '' };
+    return Promise.resolve({ client, name, ...nothing });
   }
 }
 

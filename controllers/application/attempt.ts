@@ -1,123 +1,123 @@
-import type { Invocation } from '../../protos/gen/fractory/v1/controller.js';
-import type { Value } from '../../protos/gen/fractory/v1/value.js';
 import { toFailure } from '../../protos/status.js';
 import { unavailable } from '../../runtime/errors.js';
-import { encodeContinuation, INPUT } from '../kernel/continuation.js';
+import type { Member } from '../../zookeeper/coordinator.js';
+import type { Outcome } from '../kernel/capabilities/objects.js';
 import type { KernelAccess } from '../kernel/device.js';
-import type { Outcome } from '../kernel/objects.js';
-import type { PlannedStep } from './plan.js';
+import type { Plan } from './plan.js';
+import { checkResultSize, collectResult, holdsMemory } from './result.js';
 
-/** Argument under which the reply of a run takes its value. */
-const RESULT = 'result';
-
-/** One attempt at a run; resolves with its outcome and never rejects. */
-export type Attempt = (
-  kernel: KernelAccess,
-  steps: readonly PlannedStep[],
-  deadlineMs: number,
-  signal: AbortSignal,
-  /** What the steps are part of; default: of no trace. */
-  traceparent?: string,
-) => Promise<Outcome>;
-
-/** Hub-free: all steps nested into one invocation; each node invokes the next, and only the last answers here. */
-export const ringAttempt: Attempt = (kernel, steps, deadlineMs, signal, traceparent = '') =>
-  invokeAndWait(kernel, steps, { deadlineMs, traceparent, input: undefined }, signal);
-
-/** For comparison: every result returns here, and the next step is invoked from here. */
-export const starAttempt: Attempt = async (kernel, steps, deadlineMs, signal, traceparent = '') => {
-  let value: Value | undefined;
-  const receipts: Uint8Array[] = [];
-  for (const step of steps) {
-    const outcome = await invokeAndWait(
-      kernel,
-      [step],
-      { deadlineMs, traceparent, input: value },
-      signal,
-    );
-    receipts.push(...outcome.receipts);
-    if (outcome.kind === 'failed') return { ...outcome, receipts };
-    value = outcome.result;
-  }
-  return { kind: 'succeeded', result: value ?? {}, receipts };
-};
-
-/** What the first step is invoked with. */
-interface Beginning {
+export interface AttemptOptions {
+  readonly run: string;
+  /** Counts from 1. */
+  readonly attempt: number;
+  /** When the budget of the run ends; ms since 1970. */
   readonly deadlineMs: number;
+  /** What the steps are part of; empty = of no trace. */
   readonly traceparent: string;
-  readonly input: Value | undefined;
+  /** Its abort ends the attempt as failed with the reason. */
+  readonly signal: AbortSignal;
 }
 
-/** Invokes a chain of steps and waits for its reply, for the loss of a member that it depends on, or for the abort of `signal`. */
-function invokeAndWait(
+/** One attempt at a run; resolves with its outcome and never rejects. What it leaves under way is for the runner to release. */
+export type Attempt = (
   kernel: KernelAccess,
-  steps: readonly PlannedStep[],
-  beginning: Beginning,
+  plan: Plan,
+  options: AttemptOptions,
+) => Promise<Outcome>;
+
+/**
+ * An outcome that is settled once: by what `begin` starts, by the loss of a member that the plan depends on, or by the abort of the signal. A result is
+ * fetched whole before anything is undone. `begin` returns what undoes it.
+ */
+export function settleOnce(
+  kernel: KernelAccess,
+  { members }: Plan,
   signal: AbortSignal,
+  begin: (settle: (outcome: Outcome) => void) => () => void,
 ): Promise<Outcome> {
   return new Promise((resolve) => {
-    const cleanup: (() => void)[] = [];
-    const finish = (outcome: Outcome): void => {
-      for (const undo of cleanup.splice(0)) undo();
-      resolve(outcome);
+    const settlement = new Settlement(resolve);
+    const fail = (error: unknown, member = ''): void => {
+      const failure = toFailure(error, { step: '', member });
+      settlement.end({ kind: 'failed', failure, receipts: [] });
     };
-    const fail = (error: unknown, planned: PlannedStep | undefined): void => {
-      const where = { step: planned?.step.id ?? '', member: planned?.member.id ?? '' };
-      finish({ kind: 'failed', failure: toFailure(error, where), receipts: [] });
-    };
-    const reply = kernel.addReply(finish);
-    cleanup.push(reply.revoke);
     const onAbort = (): void => {
-      fail(signal.reason, undefined);
+      fail(signal.reason);
     };
     if (signal.aborted) {
       onAbort();
       return;
     }
     signal.addEventListener('abort', onAbort, { once: true });
-    cleanup.push(() => {
+    settlement.add(() => {
       signal.removeEventListener('abort', onAbort);
     });
-    for (const planned of distinctMembers(steps))
-      cleanup.push(
-        kernel.watch(planned.member, () => {
-          kernel.suspect(planned.member);
-          const { id } = planned.member;
-          fail(unavailable('OWNER_LOST', `${id} was lost while the run depended on it`), planned);
-        }),
-      );
-    kernel.dispatch(compose(steps, reply, beginning), (error) => {
-      if (error) fail(error, steps[0]);
+    for (const member of members) {
+      if (isSelf(kernel, member)) continue;
+      const lost = (): void => {
+        kernel.suspect(member);
+        const { id } = member;
+        fail(unavailable('OWNER_LOST', `${id} was lost while the run depended on it`), id);
+      };
+      settlement.add(kernel.watch(member, lost));
+    }
+    if (settlement.isEnded) return;
+    const undo = begin((outcome) => {
+      void whole(kernel, outcome, signal).then((collected) => {
+        settlement.end(collected);
+      });
     });
+    settlement.add(undo);
   });
 }
 
-function distinctMembers(steps: readonly PlannedStep[]): PlannedStep[] {
-  return [...new Map(steps.map((planned) => [planned.member.id, planned])).values()];
+/** Ends once and then undoes what was begun, also what is added afterwards. */
+class Settlement {
+  readonly #resolve: (outcome: Outcome) => void;
+  readonly #undo: (() => void)[] = [];
+  #isEnded = false;
+
+  constructor(resolve: (outcome: Outcome) => void) {
+    this.#resolve = resolve;
+  }
+
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  add(undo: () => void): void {
+    if (this.#isEnded) undo();
+    else this.#undo.push(undo);
+  }
+
+  end(outcome: Outcome): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    for (const undo of this.#undo.splice(0)) undo();
+    this.#resolve(outcome);
+  }
 }
 
-/** Nests steps from the last to the first. */
-function compose(
-  steps: readonly PlannedStep[],
-  reply: { success: PlannedStep['capability']; failure: PlannedStep['capability'] },
-  { deadlineMs, traceparent, input }: Beginning,
-): Invocation {
-  let onSuccess = [encodeContinuation(reply.success, RESULT)];
-  for (const { step, capability } of steps.slice(1).reverse())
-    onSuccess = [encodeContinuation(capability, step.inputArgument ?? INPUT, onSuccess)];
-  const first = steps[0];
-  const args = input && first ? [{ name: first.step.inputArgument ?? INPUT, value: input }] : [];
-  return {
-    id: 0n,
-    capability: first?.capability,
-    arguments: args,
-    onSuccess,
-    onFailure: [encodeContinuation(reply.failure, 'failure')],
-    budgetMs: Math.max(1, Math.floor(deadlineMs - Date.now())),
-    receipts: [],
-    hops: 0,
-    sentAtUs: BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)),
-    traceparent,
-  };
+/** Never rejects. */
+async function whole(
+  kernel: KernelAccess,
+  outcome: Outcome,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  if (outcome.kind === 'failed') return outcome;
+  const { result, receipts } = outcome;
+  try {
+    if (!holdsMemory(result)) {
+      checkResultSize(kernel, result);
+      return outcome;
+    }
+    return { ...outcome, result: await collectResult(kernel, result, signal) };
+  } catch (error) {
+    return { kind: 'failed', failure: toFailure(error, { step: '', member: '' }), receipts };
+  }
+}
+
+/** Epochs are unique in a data center. A node has no link to itself that could break. */
+function isSelf(kernel: KernelAccess, member: Member): boolean {
+  return member.epoch === kernel.epoch();
 }

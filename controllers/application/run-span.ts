@@ -2,7 +2,7 @@ import { Topology } from '../../protos/gen/fractory/v1/application.js';
 import { noSpan } from '../../runtime/tracing/tracer.js';
 import type { Span, Tracer } from '../../runtime/tracing/tracer.js';
 import type { RunOptions } from '../../services/application/run-record.js';
-import type { Outcome } from '../kernel/objects.js';
+import type { Outcome } from '../kernel/capabilities/objects.js';
 
 /** The span of a whole run, under which its steps stand. */
 export function startRun(

@@ -11,11 +11,13 @@ import { noTracer } from '../../runtime/tracing/tracer.js';
 import type { Tracer } from '../../runtime/tracing/tracer.js';
 import type { RunRecord } from '../../services/application/run-record.js';
 import type { KernelAccess } from '../kernel/device.js';
-import type { Outcome } from '../kernel/objects.js';
+import type { Outcome } from '../kernel/capabilities/objects.js';
 import { isWorthRetrying } from '../kernel/peers.js';
-import { ringAttempt, starAttempt } from './attempt.js';
-import { plan } from './plan.js';
+import { placementsOf, plan } from './plan.js';
+import { Releases } from './releases.js';
+import { ringAttempt } from './ring.js';
 import { endRun, startRun } from './run-span.js';
+import { starAttempt } from './star.js';
 
 /** Waits between attempts: short, since a lost member is passed over at once. */
 const BACKOFF = { initialMs: 20, maxMs: 500 };
@@ -27,6 +29,7 @@ interface AttemptFacts {
   readonly cause: string;
   readonly deadlineMs: number;
   readonly traceparent: string;
+  readonly releases: Releases;
 }
 
 /** Ends a run exactly once: tries it, and again with fresh capabilities while a member was lost and budget is left. */
@@ -52,14 +55,17 @@ export class Runner {
     const timer = setTimeout(() => {
       scope.abort(budgetExhausted(`the run took longer than its budget of ${String(budgetMs)} ms`));
     }, budgetMs);
+    const releases = new Releases(this.#kernel);
+    const traceparent = span.traceparent || parent;
     const { outcome, attempts } = await span.run(() =>
-      this.#tryUntil(run, deadlineMs, scope.signal, span.traceparent || parent),
+      this.#tryUntil(run, { deadlineMs, traceparent, releases }, scope.signal),
     );
     clearTimeout(timer);
     scope.end();
     const state = stateOf(outcome, run, scope.signal);
     const elapsedUs = BigInt(Math.round((performance.now() - startedAt) * 1000));
-    const receipts = outcome.receipts.map((encoded) => Receipt.decode(encoded));
+    const receipts = decodeReceipts(outcome.receipts);
+    releases.ended(outcome.kind === 'succeeded', receipts);
     run.add({
       $case: 'ended',
       value: {
@@ -79,21 +85,17 @@ export class Runner {
 
   async #tryUntil(
     run: RunRecord,
-    deadlineMs: number,
+    facts: Omit<AttemptFacts, 'attempt' | 'cause'>,
     signal: AbortSignal,
-    traceparent: string,
   ): Promise<{ outcome: Outcome; attempts: number }> {
     let cause = '';
     const startedAt = performance.now();
     for (let attempts = 1; ; attempts++) {
-      const outcome = await this.#attempt(
-        run,
-        { attempt: attempts, cause, deadlineMs, traceparent },
-        signal,
-      );
+      const outcome = await this.#attempt(run, { ...facts, attempt: attempts, cause }, signal);
       const waitedMs = performance.now() - startedAt;
       if (outcome.kind === 'succeeded' || signal.aborted || !isTransient(outcome.failure, waitedMs))
         return { outcome, attempts };
+      facts.releases.failed();
       cause = outcome.failure.message;
       this.#log.info({ run: run.id, attempts, cause }, 'run is tried again');
       try {
@@ -108,7 +110,7 @@ export class Runner {
 
   async #attempt(
     run: RunRecord,
-    { attempt, cause, deadlineMs, traceparent }: AttemptFacts,
+    { attempt, cause, deadlineMs, traceparent, releases }: AttemptFacts,
     signal: AbortSignal,
   ): Promise<Outcome> {
     const scope = new AbortScope(signal);
@@ -116,12 +118,22 @@ export class Runner {
       scope.abort(unavailable('STALE_OWNER', 'the application node registered again'));
     });
     try {
-      const { graph, topology } = run.options;
-      const steps = await plan(this.#kernel, { run: run.id, graph, deadlineMs }, signal);
-      const placements = steps.map(({ step, member }) => ({ step: step.id, member: member.id }));
-      run.add({ $case: 'attempted', value: { attempt, placements, cause } });
+      const { id, graph, ordered, topology } = run.options;
+      const planned = await plan(
+        this.#kernel,
+        { run: id, graph, ordered, deadlineMs, topology },
+        scope.signal,
+      );
+      run.add({
+        $case: 'attempted',
+        value: { attempt, placements: placementsOf(planned.graph), cause },
+      });
+      releases.begin(attempt, planned);
       const go = topology === Topology.STAR ? starAttempt : ringAttempt;
-      return await go(this.#kernel, steps, deadlineMs, scope.signal, traceparent);
+      const { signal: whole } = scope;
+      return await go(this.#kernel, planned, {
+        ...{ run: id, attempt, deadlineMs, traceparent, signal: whole },
+      });
     } catch (error) {
       return { kind: 'failed', failure: toFailure(error, NOWHERE), receipts: [] };
     } finally {
@@ -129,6 +141,23 @@ export class Runner {
       scope.end();
     }
   }
+}
+
+/** Paths that meet bring the receipts of what lay before they parted twice. Those that nobody can read are left out: a run ends whatever they are. */
+function decodeReceipts(encoded: readonly Uint8Array[]): Receipt[] {
+  const distinct = new Map(
+    encoded.map((bytes) => [
+      Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1'),
+      bytes,
+    ]),
+  );
+  return [...distinct.values()].flatMap((bytes) => {
+    try {
+      return [Receipt.decode(bytes)];
+    } catch {
+      return [];
+    }
+  });
 }
 
 const NOWHERE = { step: '', member: '' };
@@ -152,4 +181,8 @@ function stateOf(outcome: Outcome, run: RunRecord, { reason }: AbortSignal): Run
 }
 
 /** Reasons that the kernel and the runner give when no time is left; operations give others. */
-const TIME_IS_UP: ReadonlySet<string> = new Set(['BUDGET_EXHAUSTED', 'CAPABILITY_EXPIRED']);
+const TIME_IS_UP: ReadonlySet<string> = new Set([
+  'BUDGET_EXHAUSTED',
+  'CAPABILITY_EXPIRED',
+  'JOIN_INCOMPLETE',
+]);

@@ -12,6 +12,8 @@ import type {
   ListMembersResponse,
   ListOperationsRequest,
   ListOperationsResponse,
+  PlanRequest,
+  PlanResponse,
   Run,
   RunRequest,
   RunResponse,
@@ -19,13 +21,16 @@ import type {
 import { Graph } from '../../protos/gen/fractory/v1/graph.js';
 import { cancelled, invalidArgument, limitExceeded } from '../../runtime/errors.js';
 import { checkName } from '../../runtime/names.js';
-import { orderSteps } from '../../services/application/graph-check.js';
+import { orderGraph } from '../../services/application/graph/check.js';
+import { checkSize } from '../../services/application/graph/form.js';
 import type { RunRecord } from '../../services/application/run-record.js';
 import type { RunTable } from '../../services/application/run-table.js';
 import { serverStream, typedService, unary } from '../kernel/calls.js';
 import type { CallContext, TypedService } from '../kernel/calls.js';
 import type { KernelAccess } from '../kernel/device.js';
 import { traceparentOf } from '../kernel/spans.js';
+import { describePlan } from './plan-description.js';
+import { plan } from './plan.js';
 import type { Runner } from './runner.js';
 
 export interface ApplicationParts {
@@ -42,6 +47,7 @@ export function applicationService(parts: ApplicationParts): TypedService {
     run: serverStream((request: RunRequest, context) => runGraph(parts, request, context), {
       endsItself: true,
     }),
+    plan: unary((request: PlanRequest, { signal }) => planGraph(kernel, request, signal)),
     get: unary((request: ApplicationServiceGetRequest): ApplicationServiceGetResponse => ({
       run: describeRun(runs.get(checkName('run', request.run)), true),
     })),
@@ -80,24 +86,46 @@ function openRun(
   begin: () => void,
 ): RunRecord {
   const { limits } = kernel;
-  if (!request.graph) throw invalidArgument('graph', 'is missing', 'BAD_GRAPH');
-  const bytes = Graph.encode(request.graph).finish().length;
-  if (bytes > limits.max_graph_bytes)
-    throw limitExceeded('max_graph_bytes', bytes, limits.max_graph_bytes, {
-      what: 'the size of the graph in bytes',
-    });
+  const graph = checkedSize(kernel, request.graph);
   if (request.budgetMs > limits.max_budget_ms)
     throw limitExceeded('max_budget_ms', request.budgetMs, limits.max_budget_ms);
-  orderSteps(request.graph, limits.max_steps);
+  const ordered = orderGraph(graph, limits.max_steps);
   const { run, isNew } = runs.open({
     id: request.run === '' ? randomUUID() : checkName('run', request.run, 64),
-    graph: request.graph,
+    graph,
+    ordered,
     topology: request.topology === Topology.STAR ? Topology.STAR : Topology.RING,
     budgetMs: request.budgetMs || limits.default_budget_ms,
     startedAtMs: Date.now(),
   });
   if (isNew) queueMicrotask(begin);
   return run;
+}
+
+function checkedSize({ limits }: KernelAccess, graph: Graph | undefined): Graph {
+  if (!graph) throw invalidArgument('graph', 'is missing', 'BAD_GRAPH');
+  // Before the encoding, which goes as deep as the graph does.
+  checkSize(graph, limits.max_steps);
+  const bytes = Graph.encode(graph).finish().length;
+  if (bytes > limits.max_graph_bytes)
+    throw limitExceeded('max_graph_bytes', bytes, limits.max_graph_bytes, {
+      what: 'the size of the graph in bytes',
+    });
+  return graph;
+}
+
+/** Checks a graph and gives its steps places as a run does, and goes no further. */
+async function planGraph(
+  kernel: KernelAccess,
+  request: PlanRequest,
+  signal: AbortSignal,
+): Promise<PlanResponse> {
+  const graph = checkedSize(kernel, request.graph);
+  const { topology } = request;
+  const budgetMs = kernel.limits.default_budget_ms;
+  const deadlineMs = Date.now() + budgetMs;
+  const planned = await plan(kernel, { run: graph.name, graph, deadlineMs, topology }, signal);
+  return { steps: describePlan(planned.graph), budgetMs };
 }
 
 function describeRun(run: RunRecord, whole: boolean): Run {

@@ -3,7 +3,7 @@ import type { FractoryError } from '../../runtime/errors.js';
 import type { Argument, Value } from '../../protos/gen/fractory/v1/value.js';
 import { kindOf } from '../../protos/values.js';
 import type { Arguments, OperationSpec } from '../../services/adaptor.js';
-import { denied } from './caveats.js';
+import { denied } from './capabilities/caveats.js';
 
 /** Arguments fixed by the capability and those of the invocation, together. Fixed ones can't be named again. */
 export function mergeArguments(

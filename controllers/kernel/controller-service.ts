@@ -14,11 +14,13 @@ import { invalidArgument } from '../../runtime/errors.js';
 import type { OperationSpec } from '../../services/adaptor.js';
 import { pipe, typedService, unary } from './calls.js';
 import type { CallContext, TypedService } from './calls.js';
-import { encodeContinuations } from './continuation.js';
+import { capabilityHandlers } from './capabilities/handlers.js';
+import { encodeContinuations } from './graph/continuation.js';
 import type { Kernel } from './kernel.js';
 import { LINK_METHOD } from './links.js';
 import type { Links } from './links.js';
-import type { ObjectTable } from './objects.js';
+import type { NodeMemory } from './memory/node-memory.js';
+import type { ObjectTable } from './capabilities/objects.js';
 import type { Security } from './security.js';
 import { traceparentOf } from './spans.js';
 
@@ -40,12 +42,13 @@ export interface ControllerParts {
   readonly kernel: Kernel;
   readonly objects: ObjectTable;
   readonly links: Links;
+  readonly memory: Pick<NodeMemory, 'handlers'>;
   readonly security: Security;
 }
 
 /** `ControllerService`, the same on every node. */
 export function controllerService(facts: NodeFacts, parts: ControllerParts): TypedService {
-  const { kernel, objects, links, security } = parts;
+  const { kernel, objects, links, memory, security } = parts;
   return typedService(
     { ...ControllerServiceService, link: LINK_METHOD },
     {
@@ -54,6 +57,8 @@ export function controllerService(facts: NodeFacts, parts: ControllerParts): Typ
         kernel.admit(invocationOf(request, context));
         return {};
       }),
+      ...capabilityHandlers(objects),
+      ...memory.handlers,
       describe: unary((): DescribeResponse => describe(facts, objects.epoch)),
       link: pipe<LinkRequest, LinkResponse>((stream, { metadata }) => {
         security.checkController(metadata);
@@ -115,5 +120,8 @@ function invocationOf(request: InvokeRequest, context: CallContext): Invocation 
     hops: 0,
     sentAtUs: 0n,
     traceparent: traceparentOf(context),
+    shared: encodeContinuations(request.shared),
+    attempt: 0,
+    retries: 0,
   };
 }

@@ -4,14 +4,16 @@ import type { Logger } from '../../runtime/logger.js';
 import type { Tracer } from '../../runtime/tracing/tracer.js';
 import type { Limits } from '../../config/limits.js';
 import type { Capability } from '../../protos/gen/fractory/v1/capability.js';
-import type { Invocation } from '../../protos/gen/fractory/v1/controller.js';
+import type { Invocation, Release } from '../../protos/gen/fractory/v1/controller.js';
+import type { Value } from '../../protos/gen/fractory/v1/value.js';
 import type { OperationDescription } from '../../protos/gen/fractory/v1/operation.js';
 import type { Adaptor } from '../../services/adaptor.js';
 import type { Member } from '../../zookeeper/coordinator.js';
 import type { TypedService } from './calls.js';
 import type { MemberKey } from './directory.js';
 import type { Settle } from './link.js';
-import type { Outcome, ReplyPair } from './objects.js';
+import type { MemoryAccess } from './memory/access.js';
+import type { Outcome, ReplyPair } from './capabilities/objects.js';
 
 /** A generated gRPC client class. */
 export type ClientClass<C> = new (
@@ -20,14 +22,20 @@ export type ClientClass<C> = new (
   options?: Partial<ClientOptions>,
 ) => C;
 
+/** One member and no other: it has what is wanted. */
+export interface ThisMember {
+  readonly member: string;
+}
+
 /** Calls other nodes' typed services. */
 export interface Peers {
   /**
-   * Runs `call` with a client of a member of `type`, chosen by that type's routing. Moves on to another member on UNAVAILABLE and follows
-   * NOT_LEADER, with backoff, until it succeeds, fails otherwise or `signal` aborts.
+   * Runs `call` with a client of a member of a type, chosen by that type's routing. Moves on to another member on UNAVAILABLE and follows
+   * NOT_LEADER, with backoff, until it succeeds, fails otherwise or `signal` aborts. Of one member it asks once: UNAVAILABLE (OWNER_LOST) where that
+   * one is not there.
    */
   call<C extends { close(): void }, T>(
-    type: string,
+    target: string | ThisMember,
     client: ClientClass<C>,
     call: (client: C, signal: AbortSignal) => Promise<T>,
     signal: AbortSignal,
@@ -57,6 +65,18 @@ export interface RootGrant {
   readonly capability: Capability;
 }
 
+/** What all that follows from a beginning has in common. */
+export interface Beginning {
+  /** Encoded continuations that heads refer to by number, from 1. */
+  readonly shared: readonly Uint8Array[];
+  readonly onFailure: readonly Uint8Array[];
+  /** When the budget ends; ms since 1970. */
+  readonly deadlineMs: number;
+  readonly traceparent: string;
+  /** Which attempt at the run, from 1. */
+  readonly attempt: number;
+}
+
 /** What a device that composes graphs does through its kernel. */
 export interface KernelAccess {
   readonly limits: Limits;
@@ -71,7 +91,21 @@ export interface KernelAccess {
   suspect(member: MemberKey): void;
   /** Root capabilities of a member by operation: one call per life of the member, then from memory. */
   connect(member: Member, signal: AbortSignal): Promise<ReadonlyMap<string, RootGrant>>;
-  addReply(settle: (outcome: Outcome) => void): ReplyPair;
+  /**
+   * A fresh one-shot reply pair. With `ends` the success half is used once for each, as the argument of that name; the result is then the list of
+   * what came, in the order of `ends`.
+   */
+  addReply(settle: (outcome: Outcome) => void, ends?: readonly string[]): ReplyPair;
+  /**
+   * Invokes all of `heads` (encoded ContinuationHeads; references and maps too) with `value`, as a step does that has succeeded with it; without a value
+   * their arguments are all fixed. Whatever fails on the way goes to `rest.onFailure`. Returns what stops the maps among them: call it when nobody waits
+   * for an outcome any more.
+   */
+  continueWith(heads: readonly Uint8Array[], value: Value | undefined, rest: Beginning): () => void;
+  /** Tells a member that a run needs steps no more; nobody answers. */
+  release(member: MemberKey, release: Release): void;
+  /** This node's memories, and those of others. */
+  readonly memory: MemoryAccess;
   /** Sends an invocation; `settle` hears whether it was admitted. */
   dispatch(invocation: Invocation, settle: Settle): void;
   /** Calls `listener` once when the member's life ends or the link to it breaks; returns what cancels it. */

@@ -57,6 +57,26 @@ export class Directory {
     return this.members().find((member) => member.id === id && member.epoch === epoch);
   }
 
+  /** A later life of a member: that of `key` is over. */
+  laterLife({ id, epoch }: MemberKey): Member | undefined {
+    return this.members().find((member) => member.id === id && member.epoch > epoch);
+  }
+
+  /** Why nothing can be asked of a member in a life in which it isn't there: STALE_OWNER if it has begun another, OWNER_LOST otherwise. */
+  whyGone(key: MemberKey): FractoryError {
+    const { id, epoch } = key;
+    const later = this.laterLife(key);
+    if (later)
+      return new FractoryError(
+        status.FAILED_PRECONDITION,
+        'STALE_OWNER',
+        `the capability is for ${id} in epoch ${String(epoch)}, it is now in epoch ${String(later.epoch)}`,
+      );
+    return unavailable('OWNER_LOST', `${id} (epoch ${String(epoch)}) is not in the data center`, {
+      metadata: { owner: id, epoch: String(epoch) },
+    });
+  }
+
   /** Hears every change of the members; returns what ends the subscription. */
   subscribe(listener: () => void): () => void {
     this.#listeners.add(listener);
@@ -88,10 +108,10 @@ export class Directory {
     return atMs !== undefined && this.#clock.monotonicMs() - atMs < SUSPECT_MS;
   }
 
-  /** Like `find`, but waits a moment for a registration that has not been heard of yet. */
+  /** Like `find`, but waits a moment for a registration that has not been heard of yet: not for a life that is over. */
   async findSoon(key: MemberKey): Promise<Member | undefined> {
     const known = this.find(key);
-    if (known) return known;
+    if (known || this.laterLife(key)) return known;
     return new Promise((resolve) => {
       const done = (member: Member | undefined): void => {
         cancel();

@@ -1,47 +1,51 @@
 import { status } from '@grpc/grpc-js';
 
-import type { Invocation } from '../../protos/gen/fractory/v1/controller.js';
+import type { StepScope } from '../../protos/gen/fractory/v1/caveat.js';
+import type { Invocation, Release } from '../../protos/gen/fractory/v1/controller.js';
 import type { Value } from '../../protos/gen/fractory/v1/value.js';
-import { toFailure, toFractoryError } from '../../protos/status.js';
-import { failureValue, kindOf, sizeOf } from '../../protos/values.js';
+import { toFractoryError } from '../../protos/status.js';
+import { kindOf } from '../../protos/values.js';
 import type { Limits } from '../../config/limits.js';
 import type { Clock } from '../../runtime/clock.js';
-import {
-  budgetExhausted,
-  FractoryError,
-  invalidArgument,
-  limitExceeded,
-  unavailable,
-} from '../../runtime/errors.js';
+import { withDeadline } from '../../runtime/deadline.js';
+import { FractoryError, limitExceeded, unavailable } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/logger.js';
 import { noTracer } from '../../runtime/tracing/tracer.js';
 import type { Tracer } from '../../runtime/tracing/tracer.js';
 import type { Operation } from '../../services/adaptor.js';
 import { checkArguments, mergeArguments } from './argument-check.js';
-import { allowanceOf, denied } from './caveats.js';
-import type { Allowance } from './caveats.js';
-import { nextInvocation } from './continuation.js';
-import type { Rest } from './continuation.js';
+import { denied } from './capabilities/caveats.js';
+import type { Allowance } from './capabilities/caveats.js';
+import type { ObjectTable, ReplyObject } from './capabilities/objects.js';
+import { RIGHT_INVOKE } from './capabilities/token.js';
+import type { Beginning } from './device.js';
 import type { MemberKey } from './directory.js';
+import { Activities } from './graph/activities.js';
+import { Continuer } from './graph/continuer.js';
+import { Gatekeeper } from './graph/gatekeeper.js';
+import { ReleasedSteps } from './graph/released.js';
+import { stepIdOf } from './graph/step-id.js';
 import { KernelInvocationContext } from './invocation-context.js';
 import type { Settle } from './link.js';
 import { LocalQueue } from './local-queue.js';
+import type { MemoryAccess } from './memory/access.js';
 import type { KernelMetrics } from './metrics.js';
-import type { ObjectTable, RequestObject } from './objects.js';
-import { encodeReceipt, nowUs } from './receipts.js';
-import { RememberedResults, resultKey } from './remembered-results.js';
-import { endStep, startStep } from './spans.js';
-import { perform } from './work.js';
+import { nowUs } from './receipts.js';
+import { Results } from './results.js';
+import { startStep } from './spans.js';
+import { StepRunner } from './step-runner.js';
 import type { Work } from './work.js';
 
-/** Sends invocations to other controllers. */
+/** Sends invocations and releases to other controllers. */
 export interface Carrier {
   invoke(owner: MemberKey, invocation: Invocation, settle: Settle): void;
+  release(member: MemberKey, release: Release): void;
 }
 
 export interface KernelOptions {
   readonly member: string;
   readonly objects: ObjectTable;
+  readonly memory: MemoryAccess;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly log: Logger;
@@ -52,25 +56,74 @@ export interface KernelOptions {
   readonly tracer?: Tracer;
 }
 
+/** Joins that have begun are remembered until their runs end: so many for each of `max_invocations`. */
+const GATES_FOR_EACH_INVOCATION = 16;
+
+/** What a kernel holds at a moment. All are 0 when no run needs anything of it. */
+export interface KernelCounts {
+  readonly running: number;
+  readonly gates: number;
+  readonly maps: number;
+  /** What a release would find: work, gates, maps and kept results of steps. */
+  readonly activities: number;
+}
+
 /**
- * The trusted part of a controller: admits invocations, runs the operation, and invokes what comes next. No node waits for another's
- * work to end. Checks come in this order: epoch, tag, liveness, caveats, arguments, queue room.
+ * The trusted part of a controller: admits invocations, has their operations performed, and invokes what comes next. Checks come in this
+ * order: epoch, tag, liveness, caveats, arguments, queue room.
  */
 export class Kernel {
   readonly #options: KernelOptions;
   readonly #tracer: Tracer;
-  readonly #results: RememberedResults;
+  readonly #activities = new Activities();
+  readonly #released = new ReleasedSteps();
+  readonly #gates: Gatekeeper;
+  readonly #continuer: Continuer;
+  readonly #steps: StepRunner;
   readonly #stopping = new AbortController();
   readonly #local = new LocalQueue();
   #carrier: Carrier | undefined;
-  #running = 0;
-  #idle: (() => void) | undefined;
 
   constructor(options: KernelOptions) {
+    const { member, limits, clock, log, metrics, memory, objects } = options;
+    const activities = this.#activities;
+    const results = new Results(memory, limits.inline_limit_bytes);
     this.#options = options;
     this.#tracer = options.tracer ?? noTracer;
-    const { max_remembered_results, max_remembered_bytes } = options.limits;
-    this.#results = new RememberedResults(max_remembered_results, max_remembered_bytes);
+    this.#continuer = new Continuer({
+      ...{ member, limits, clock, log, metrics },
+      dispatch: (invocation, settle) => {
+        this.dispatch(invocation, settle);
+      },
+      addReply: (settle, ends) => objects.addReply(settle, ends),
+      pull: (value, budgetMs, signal) =>
+        withDeadline(
+          ...[Math.max(1, Math.ceil(budgetMs)), 'pulling a list'],
+          (whole) => memory.pull(value, { maxBytes: limits.max_pulled_bytes, signal: whole }),
+          signal,
+        ),
+      travelling: (value, leaseMs, origin) => {
+        const client = origin ? `run ${origin.run}` : 'invocations';
+        const { value: travelling, kept } = results.travelling(value, { client, leaseMs });
+        const free = (): void => kept?.free();
+        if (kept && origin)
+          kept.onFreed(
+            activities.add(origin.run, origin.step, {
+              ...{ capability: origin.capability, attempt: origin.attempt, isResult: true },
+              end: free,
+            }),
+          );
+        return { value: travelling, free: kept && !origin ? free : undefined };
+      },
+      register: ({ run, step, capability, attempt }, end) =>
+        activities.add(run, step, { capability, attempt, isResult: false, end }),
+    });
+    this.#gates = new Gatekeeper({ member, clock, activities, continuer: this.#continuer });
+    this.#steps = new StepRunner({
+      ...{ member, limits, clock, log, metrics, memory, results, activities },
+      ...{ continuer: this.#continuer, stopping: this.#stopping.signal },
+      epoch: () => objects.epoch,
+    });
   }
 
   /** Connects the kernel with the links; once, before the first invocation. */
@@ -80,31 +133,37 @@ export class Kernel {
 
   /** Operations under way. */
   get running(): number {
-    return this.#running;
+    return this.#steps.running;
+  }
+
+  get counts(): KernelCounts {
+    return {
+      running: this.#steps.running,
+      gates: this.#gates.size,
+      maps: this.#continuer.maps,
+      activities: this.#activities.size,
+    };
   }
 
   /** Checks an invocation and starts it; throws if it is not admitted. The result goes to its continuations. */
   admit(invocation: Invocation): void {
     const arrivedAtUs = nowUs();
-    const { objects, limits, metrics } = this.#options;
-    if (!invocation.capability) throw denied('the invocation has no capability');
-    if (invocation.capability.caveats.length > limits.max_caveats)
-      throw limitExceeded('max_caveats', invocation.capability.caveats.length, limits.max_caveats);
-    const object = objects.open(invocation.capability);
-    const allowance = allowanceOf(invocation.capability.caveats);
-    this.#checkExpiry(allowance);
-    const args = mergeArguments(allowance.bound, invocation.arguments);
+    const { objects, limits } = this.#options;
+    const { capability } = invocation;
+    if (!capability) throw denied('the invocation has no capability');
+    if (capability.caveats.length > limits.max_caveats)
+      throw limitExceeded('max_caveats', capability.caveats.length, limits.max_caveats);
+    const { object, allowance } = objects.use(capability, RIGHT_INVOKE);
     if (object.kind === 'reply') {
-      this.#reply(object, args, invocation);
+      this.#reply(object, invocation);
       return;
     }
+    if (object.kind !== 'operation') throw denied('a memory can be read and written, not invoked');
     this.#options.checkLeadership();
-    checkArguments(object.operation.spec, args);
-    this.#checkRoom(invocation);
-    metrics.admittedOf(object.operation.spec.name).inc();
-    const work = this.#work(invocation, object.operation, allowance, args, arrivedAtUs);
-    if (this.#tracer.enabled) work.span = startStep(this.#tracer, this.#options.member, work);
-    this.#start(work);
+    const { gate, step } = allowance;
+    if (step && this.#released.has(step, capability, invocation.attempt)) throw releasedStep();
+    const ready = gate ? this.#pass(invocation, allowance, gate) : invocation;
+    if (ready) this.#start(ready, object.operation, allowance, arrivedAtUs);
   }
 
   /** Sends an invocation to the owner of its capability, which may be this member. `settle` hears whether it was admitted. */
@@ -120,20 +179,98 @@ export class Kernel {
     else settle(unavailable('NODE_STARTING', 'the node is starting'));
   }
 
+  /** Invokes heads that follow from no step here; returns what stops the maps among them. */
+  continueWith(
+    heads: readonly Uint8Array[],
+    value: Value | undefined,
+    beginning: Beginning,
+  ): () => void {
+    const { shared, onFailure, deadlineMs, traceparent, attempt } = beginning;
+    const budgetMs = Math.max(1, Math.floor(deadlineMs - this.#options.clock.now()));
+    const rest = { shared, onFailure, traceparent, attempt, budgetMs, receipts: [], hops: -1 };
+    return this.#continuer.succeed(heads, value, rest);
+  }
+
+  /** A run needs steps of this member no more. Capabilities that are not genuine are passed over. */
+  release({ capabilities, attempt, ended }: Release): void {
+    const { objects, clock, log, limits } = this.#options;
+    const reason = releasedStep();
+    for (const capability of capabilities) {
+      if (capability.caveats.length > limits.max_caveats) continue;
+      try {
+        const { step } = objects.use(capability, RIGHT_INVOKE).allowance;
+        if (!step) continue;
+        this.#released.add(step, capability, attempt, clock.now());
+        this.#activities.release(step, capability, { attempt, ended }, reason);
+        if (ended) this.#steps.forget(step.run, step.step);
+      } catch (error) {
+        log.debug({ err: error }, 'release of a step was passed over');
+      }
+    }
+  }
+
+  /** The same for another member. */
+  sendRelease(member: MemberKey, release: Release): void {
+    if (member.id === this.#options.member) this.release(release);
+    else this.#carrier?.release(member, release);
+  }
+
+  /** The node begins a new life: nobody can ask for anything of the one before. */
+  reset(): void {
+    this.#continuer.stop();
+    this.#gates.clear();
+    this.#activities.endAll(unavailable('STALE_OWNER', 'the node registered again'));
+    this.#released.clear();
+    this.#steps.reset();
+  }
+
   /** Aborts what is running after the grace period; resolves when nothing runs. */
   async stop(graceMs: number): Promise<void> {
-    if (this.#running > 0) {
-      const idle = new Promise<void>((resolve) => {
-        this.#idle = resolve;
+    const stopping = unavailable('NODE_STOPPING', 'the node is stopping');
+    let cancel = (): void => undefined;
+    const grace = new Promise<void>((resolve) => {
+      cancel = this.#options.clock.schedule(graceMs, resolve);
+    });
+    await Promise.race([this.#steps.whenIdle(), grace]);
+    cancel();
+    this.#stopping.abort(stopping);
+    this.#continuer.stop(stopping);
+    this.#gates.clear(stopping);
+  }
+
+  #pass(
+    invocation: Invocation,
+    allowance: Allowance,
+    inputs: readonly string[],
+  ): Invocation | undefined {
+    this.#checkRoom(invocation);
+    const most = this.#options.limits.max_invocations * GATES_FOR_EACH_INVOCATION;
+    if (this.#gates.size >= most)
+      throw limitExceeded('max_invocations', this.#gates.size, most, {
+        ...{ what: 'the number of joins', retryAfterMs: 100 },
       });
-      const cancel = this.#options.clock.schedule(graceMs, () => {
-        this.#stopping.abort(unavailable('NODE_STOPPING', 'the node is stopping'));
-        this.#idle?.();
-      });
-      await idle;
-      cancel();
-    }
-    this.#stopping.abort(unavailable('NODE_STOPPING', 'the node is stopping'));
+    const budgetMs = this.#budgetOf(invocation);
+    return this.#gates.pass({ ...invocation, budgetMs }, allowance, inputs);
+  }
+
+  #budgetOf({ budgetMs }: Invocation): number {
+    const { default_budget_ms, max_budget_ms } = this.#options.limits;
+    return Math.min(budgetMs || default_budget_ms, max_budget_ms);
+  }
+
+  #start(
+    invocation: Invocation,
+    operation: Operation,
+    allowance: Allowance,
+    arrivedAtUs: number,
+  ): void {
+    const args = mergeArguments(allowance.bound, invocation.arguments);
+    checkArguments(operation.spec, args);
+    if (!allowance.gate) this.#checkRoom(invocation);
+    this.#options.metrics.admittedOf(operation.spec.name).inc();
+    const work = this.#work(invocation, operation, allowance, args, arrivedAtUs);
+    if (this.#tracer.enabled) work.span = startStep(this.#tracer, this.#options.member, work);
+    this.#steps.start(work);
   }
 
   #work(
@@ -143,18 +280,17 @@ export class Kernel {
     args: Map<string, Value>,
     arrivedAtUs: number,
   ): Work {
-    const { limits, log } = this.#options;
-    const budgetMs = Math.min(
-      invocation.budgetMs || limits.default_budget_ms,
-      limits.max_budget_ms,
-    );
-    const context = new KernelInvocationContext(
+    const { log, clock, memory } = this.#options;
+    const budgetMs = this.#budgetOf(invocation);
+    const context = new KernelInvocationContext({
       budgetMs,
-      allowance.step,
+      timeoutMs: allowance.timeoutMs,
       log,
-      this.#stopping.signal,
-    );
-    const deadlineMs = this.#options.clock.monotonicMs() + budgetMs;
+      memory,
+      step: stepOf(allowance),
+      stopping: this.#stopping.signal,
+    });
+    // Written out: a spread costs a hop a microsecond.
     return {
       invocation,
       operation,
@@ -162,201 +298,38 @@ export class Kernel {
       args,
       context,
       arrivedAtUs,
-      deadlineMs,
+      deadlineMs: clock.monotonicMs() + budgetMs,
       startedAtUs: arrivedAtUs,
+      pullUs: 0,
+      heldBytes: 0,
+      tries: 0,
       reused: false,
+      released: false,
       span: undefined,
     };
-  }
-
-  #checkExpiry({ expiresAtMs }: Allowance): void {
-    const now = this.#options.clock.now();
-    if (expiresAtMs !== undefined && now >= expiresAtMs)
-      throw new FractoryError(
-        status.PERMISSION_DENIED,
-        'CAPABILITY_EXPIRED',
-        `the capability expired ${String(now - expiresAtMs)} ms ago`,
-      );
   }
 
   #checkRoom(invocation: Invocation): void {
     const { limits } = this.#options;
     if (invocation.hops > limits.max_hops)
       throw limitExceeded('max_hops', invocation.hops, limits.max_hops);
-    if (this.#running >= limits.max_invocations)
-      throw limitExceeded('max_invocations', this.#running, limits.max_invocations, {
-        retryAfterMs: 100,
-      });
+    const held = this.#steps.running + this.#gates.waiting;
+    if (held >= limits.max_invocations)
+      throw limitExceeded('max_invocations', held, limits.max_invocations, { retryAfterMs: 100 });
     if (this.#stopping.signal.aborted) throw unavailable('NODE_STOPPING', 'the node is stopping');
   }
 
-  #start(work: Work): void {
-    const remembered = work.allowance.step && this.#recall(work);
-    if (remembered) {
-      work.reused = true;
-      this.#succeed(work, remembered);
-      return;
-    }
-    this.#running++;
-    work.startedAtUs = nowUs();
-    try {
-      const result = perform(work);
-      if (!(result instanceof Promise)) {
-        this.#succeed(work, result);
-        this.#ended(work);
-        return;
-      }
-      result
-        .then(
-          (value) => {
-            this.#remember(work, value);
-            this.#succeed(work, value);
-          },
-          (error: unknown) => {
-            this.#fail(work, error);
-          },
-        )
-        .finally(() => {
-          this.#ended(work);
-        });
-    } catch (error) {
-      this.#fail(work, error);
-      this.#ended(work);
-    }
-  }
-
-  #ended(work: Work): void {
-    work.context.end();
-    this.#running--;
-    if (this.#running === 0) this.#idle?.();
-  }
-
-  #recall({ allowance, invocation }: Work): Value | undefined {
-    const step = allowance.step;
-    if (!step || !invocation.capability || this.#results.size === 0) return undefined;
-    return this.#results.get(resultKey(step.run, step.step, invocation.capability.tag));
-  }
-
-  /** Only what took a promise is remembered: what answers at once is done again for less. */
-  #remember({ allowance, invocation }: Work, value: Value): void {
-    const step = allowance.step;
-    if (!step || !invocation.capability) return;
-    this.#results.set(resultKey(step.run, step.step, invocation.capability.tag), value);
-  }
-
-  #succeed(work: Work, value: Value): void {
-    const { limits, clock } = this.#options;
-    const bytes = sizeOf(value);
-    if (bytes > limits.inline_limit_bytes) {
-      const what = `the result of ${work.operation.spec.name} in bytes`;
-      this.#fail(
-        work,
-        limitExceeded('inline_limit_bytes', bytes, limits.inline_limit_bytes, { what }),
-      );
-      return;
-    }
-    const leftMs = work.deadlineMs - clock.monotonicMs();
-    if (leftMs <= 0 && work.invocation.onSuccess.length > 0) {
-      this.#fail(work, budgetExhausted('the time of the run was used up before the next step'));
-      return;
-    }
-    if (work.span) endStep(work.span, { ...work, result: value });
-    const rest = this.#rest(work, bytes, leftMs);
-    const sentAtUs = BigInt(nowUs());
-    for (const encoded of work.invocation.onSuccess) {
-      const next = this.#open(encoded, value, rest, sentAtUs);
-      if (next)
-        this.dispatch(next, (error) => {
-          if (error) this.#refused(next, error);
-        });
-      else this.#fail(work, invalidArgument('on_success', 'is not readable', 'BAD_CONTINUATION'));
-    }
-  }
-
-  /** The next invocation; undefined, and a line in the log, where a client sent bytes that are no continuation. */
-  #open(encoded: Uint8Array, value: Value, rest: Rest, sentAtUs: bigint): Invocation | undefined {
-    try {
-      return nextInvocation(encoded, value, rest, sentAtUs);
-    } catch (error) {
-      this.#options.log.warn({ err: error }, 'continuation is not readable');
-      return undefined;
-    }
-  }
-
-  #fail(work: Work, thrown: unknown): void {
-    const { member, log, metrics } = this.#options;
-    const error = toFractoryError(thrown);
-    if (work.span) endStep(work.span, { ...work, error });
-    const operation = work.operation.spec.name;
-    metrics.failed.inc({ operation, reason: error.reason });
-    if (error.code === status.INTERNAL) log.error({ err: thrown, operation }, 'operation failed');
-    const failure = toFailure(error, { step: work.allowance.step?.step ?? operation, member });
-    const leftMs = work.deadlineMs - this.#options.clock.monotonicMs();
-    const rest = this.#rest(work, 0, Math.max(leftMs, FAILURE_BUDGET_MS));
-    this.#continueWithFailure(work.invocation.onFailure, failureValue(failure), rest);
-  }
-
-  /** The owner of a continuation did not admit it: the failure continuations hear of it instead. */
-  #refused(next: Invocation, error: FractoryError): void {
-    const { log, metrics } = this.#options;
-    metrics.refused.inc({ reason: error.reason });
-    const owner = next.capability?.owner ?? '';
-    const failure = toFailure(error, { step: stepOf(next), member: owner });
-    if (next.onFailure.length === 0)
-      log.warn({ owner, reason: error.reason, error: error.message }, 'continuation lost');
-    this.#continueWithFailure(next.onFailure, failureValue(failure), {
-      ...next,
-      budgetMs: Math.max(next.budgetMs, FAILURE_BUDGET_MS),
-      onFailure: [],
-    });
-  }
-
-  #continueWithFailure(continuations: readonly Uint8Array[], value: Value, rest: Rest): void {
-    const { log } = this.#options;
-    const sentAtUs = BigInt(nowUs());
-    for (const encoded of continuations) {
-      const next = this.#open(encoded, value, { ...rest, onFailure: [] }, sentAtUs);
-      if (!next) continue;
-      this.dispatch(next, (error) => {
-        // Nobody is left who could be told: the owner of the run watches its members and its deadline.
-        if (error)
-          log.debug(
-            { owner: next.capability?.owner, reason: error.reason },
-            'failure continuation lost',
-          );
-      });
-    }
-  }
-
-  #rest(work: Work, bytesOut: number, leftMs: number): Rest {
-    const { invocation } = work;
-    return {
-      onFailure: invocation.onFailure,
-      receipts: [...invocation.receipts, this.#receipt(work, bytesOut)],
-      hops: invocation.hops,
-      budgetMs: Math.max(1, Math.floor(leftMs)),
-      traceparent: invocation.traceparent,
-    };
-  }
-
-  #receipt(work: Work, bytesOut: number): Uint8Array {
-    const { member, objects, metrics } = this.#options;
-    const computeUs = work.reused ? 0 : nowUs() - work.startedAtUs;
-    metrics.computeOf(work.operation.spec.name).observe(computeUs / 1e6);
-    return encodeReceipt(work, { member, epoch: objects.epoch }, computeUs, bytesOut);
-  }
-
-  #reply(
-    object: Extract<RequestObject, { kind: 'reply' }>,
-    args: ReadonlyMap<string, Value>,
-    { receipts }: Invocation,
-  ): void {
-    const [value] = args.values();
+  #reply(reply: ReplyObject, { arguments: args, receipts }: Invocation): void {
     const { objects, member } = this.#options;
-    if (object.outcome === 'succeeded' && value && args.size === 1 && kindOf(value) !== 'failure')
-      objects.consume(object, { kind: 'succeeded', result: value, receipts });
-    else if (object.outcome === 'failed' && value?.kind?.$case === 'failure')
-      objects.consume(object, { kind: 'failed', failure: value.kind.value, receipts });
+    const [argument] = args;
+    const value = argument?.value;
+    if (!argument || !value?.kind || args.length !== 1)
+      throw denied(`the reply at ${member} takes one value: a result or a failure`);
+    const isFailure = kindOf(value) === 'failure';
+    if (reply.outcome === 'succeeded' && !isFailure)
+      objects.settleReply(reply, argument.name, value, receipts);
+    else if (reply.outcome === 'failed' && value.kind.$case === 'failure')
+      objects.consume(reply, { kind: 'failed', failure: value.kind.value, receipts });
     else throw denied(`the reply at ${member} takes one value: a result or a failure`);
   }
 
@@ -373,13 +346,17 @@ export class Kernel {
   }
 }
 
-/** A failure is told even when the budget is gone; this is what the telling may take. */
-const FAILURE_BUDGET_MS = 1000;
+function releasedStep(): FractoryError {
+  return new FractoryError(
+    status.PERMISSION_DENIED,
+    'CAPABILITY_REVOKED',
+    'the run has ended or begun again: it needs this step no more',
+  );
+}
 
-function stepOf({ capability }: Invocation): string {
-  try {
-    return allowanceOf(capability?.caveats ?? []).step?.step ?? '';
-  } catch {
-    return '';
-  }
+/** The key under which effects are done once: items of maps are steps of their own. */
+function stepOf(allowance: Allowance): StepScope | undefined {
+  const { step, items } = allowance;
+  if (!step || items.length === 0) return step;
+  return { run: step.run, step: stepIdOf(allowance) ?? step.step };
 }

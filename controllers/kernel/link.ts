@@ -1,9 +1,10 @@
 import { status } from '@grpc/grpc-js';
 
-import type { Frame, Hello, Invocation } from '../../protos/gen/fractory/v1/controller.js';
+import type { Frame, Hello, Invocation, Release } from '../../protos/gen/fractory/v1/controller.js';
 import { fromRpcStatus, toRpcStatus } from '../../protos/status.js';
 import { sizeOf } from '../../protos/values.js';
 import { FractoryError } from '../../runtime/errors.js';
+import { Pending } from './pending.js';
 
 /** One end of a bidirectional stream, as client and server streams both offer it. */
 export interface FramePipe {
@@ -18,6 +19,8 @@ export interface LinkEvents {
   hello(hello: Hello): void;
   /** An invocation arrived: answer with `admit` or `refuse`. */
   invocation(invocation: Invocation): void;
+  /** The other end's runs need steps of this node no more. */
+  release(release: Release): void;
   /** The link is gone; everything pending has been settled. Called once. */
   lost(cause: FractoryError): void;
 }
@@ -27,6 +30,8 @@ export type Settle = (error?: FractoryError) => void;
 
 /** Frames that wait while the stream is full; past it new invocations are refused. */
 const MAX_WAITING_FRAMES = 8192;
+/** Payload of the invocations among them; the other end may have stopped to read. */
+const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 /** Payload of one message; frames beyond go into the next. */
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 
@@ -37,9 +42,10 @@ const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 export class Link {
   readonly #pipe: FramePipe;
   readonly #events: LinkEvents;
-  readonly #pending = new Map<bigint, Settle>();
-  #nextId = 1n;
+  readonly #pending = new Pending<Settle>();
   #frames: Frame[] = [];
+  /** Payload of the invocations that came since the stream is full. */
+  #waitingBytes = 0;
   #admitted: bigint[] = [];
   #flushScheduled = false;
   #flushedThisTurn = false;
@@ -67,22 +73,19 @@ export class Link {
       settle(this.#lost);
       return;
     }
-    if (this.#frames.length >= MAX_WAITING_FRAMES) {
-      settle(
-        new FractoryError(
-          status.RESOURCE_EXHAUSTED,
-          'LINK_BUSY',
-          `${String(this.#frames.length)} frames wait on the link, its limit`,
-          {
-            retryAfterMs: 50,
-          },
-        ),
-      );
+    if (this.#frames.length >= MAX_WAITING_FRAMES || this.#waitingBytes >= MAX_WAITING_BYTES) {
+      settle(this.#busy());
       return;
     }
-    invocation.id = this.#nextId++;
-    this.#pending.set(invocation.id, settle);
-    this.#push({ body: { $case: 'invocation', value: invocation } });
+    invocation.id = BigInt(this.#pending.add(settle));
+    const frame: Frame = { body: { $case: 'invocation', value: invocation } };
+    if (!this.#writable) this.#waitingBytes += payloadBytes(frame);
+    this.#push(frame);
+  }
+
+  /** Tells that runs need steps of the other end no more; nobody answers. */
+  release(release: Release): void {
+    this.#push({ body: { $case: 'release', value: release } });
   }
 
   admit(id: bigint): void {
@@ -102,6 +105,7 @@ export class Link {
       else if (body?.$case === 'admissions') for (const id of body.value.ids) this.#settle(id);
       else if (body?.$case === 'refusal')
         this.#settle(body.value.id, fromRpcStatus(body.value.status ?? toRpcStatus(undefined)));
+      else if (body?.$case === 'release') this.#events.release(body.value);
       else if (body?.$case === 'hello') this.#events.hello(body.value);
     }
   }
@@ -119,16 +123,18 @@ export class Link {
     this.#frames = [];
     this.#admitted = [];
     this.#pipe.end();
-    const pending = [...this.#pending.values()];
-    this.#pending.clear();
-    for (const settle of pending) settle(cause);
+    for (const settle of this.#pending.takeAll()) settle(cause);
     this.#events.lost(cause);
   }
 
+  #busy(): FractoryError {
+    const waiting = `${String(this.#frames.length)} frames with ${String(this.#waitingBytes)} bytes`;
+    const text = `${waiting} wait on the link, whose other end reads too slowly`;
+    return new FractoryError(status.RESOURCE_EXHAUSTED, 'LINK_BUSY', text, { retryAfterMs: 50 });
+  }
+
   #settle(id: bigint, error?: FractoryError): void {
-    const settle = this.#pending.get(id);
-    this.#pending.delete(id);
-    settle?.(error);
+    this.#pending.take(Number(id))?.(error);
   }
 
   #push(frame: Frame): void {
@@ -180,16 +186,25 @@ export class Link {
     if (count === this.#frames.length) {
       const all = this.#frames;
       this.#frames = [];
+      this.#waitingBytes = 0;
       return all;
     }
+    this.#waitingBytes = Math.max(0, this.#waitingBytes - bytes);
     return this.#frames.splice(0, count);
   }
 }
 
+/** About what a frame weighs: everything in it that may be large. */
 function payloadBytes({ body }: Frame): number {
   if (body?.$case !== 'invocation') return 0;
+  const { arguments: args, onSuccess, onFailure, shared, receipts, capability } = body.value;
+  let bytes = lengthOf(onSuccess) + lengthOf(onFailure) + lengthOf(shared) + lengthOf(receipts);
+  for (const argument of args) bytes += sizeOf(argument.value);
+  return capability ? bytes + lengthOf(capability.caveats) : bytes;
+}
+
+function lengthOf(parts: readonly Uint8Array[]): number {
   let bytes = 0;
-  for (const argument of body.value.arguments) bytes += sizeOf(argument.value);
-  for (const next of body.value.onSuccess) bytes += next.length;
+  for (const part of parts) bytes += part.length;
   return bytes;
 }

@@ -7,7 +7,7 @@ import {
   LinkResponse,
 } from '../../protos/gen/fractory/v1/controller.js';
 import { encode } from '../../protos/encode.js';
-import type { Hello, Invocation } from '../../protos/gen/fractory/v1/controller.js';
+import type { Hello, Invocation, Release } from '../../protos/gen/fractory/v1/controller.js';
 import { toFractoryError } from '../../protos/status.js';
 import type { ChannelPool } from '../../runtime/channels.js';
 import { messageOf, unavailable } from '../../runtime/errors.js';
@@ -16,13 +16,41 @@ import type { Logger } from '../../runtime/logger.js';
 import type { Directory, MemberKey } from './directory.js';
 import { Link } from './link.js';
 import type { Settle } from './link.js';
+import { noWireCounts, PendingCounts } from './wire-counts.js';
+import type { WireCounts, WireCountsOf } from './wire-counts.js';
 
 /** The method of links, with a serializer that copies once. */
 export const LINK_METHOD = {
   ...ControllerServiceService.link,
-  requestSerialize: (message: LinkRequest): Buffer => encode(LinkRequest, message),
-  responseSerialize: (message: LinkResponse): Buffer => encode(LinkResponse, message),
+  requestSerialize: (message: Counted<LinkRequest>): Buffer =>
+    told(message, encode(LinkRequest, message)),
+  responseSerialize: (message: Counted<LinkResponse>): Buffer =>
+    told(message, encode(LinkResponse, message)),
+  requestDeserialize: (bytes: Buffer): Counted<LinkRequest> => ({
+    frames: LinkRequest.decode(bytes).frames,
+    encodedBytes: bytes.length,
+  }),
+  responseDeserialize: (bytes: Buffer): Counted<LinkResponse> => ({
+    frames: LinkResponse.decode(bytes).frames,
+    encodedBytes: bytes.length,
+  }),
 };
+
+/** A message of a link, with what the wire counts want to know. */
+type Counted<T> = T & {
+  /** Of one that arrived. */
+  readonly encodedBytes?: number;
+  /** Hears the size of one that is sent. */
+  readonly counts?: WireCounts;
+};
+
+/** What gRPC puts before each message, bytes. */
+const GRPC_HEADER_BYTES = 5;
+
+function told({ counts }: { readonly counts?: WireCounts }, bytes: Buffer): Buffer {
+  counts?.sent(bytes.length + GRPC_HEADER_BYTES, 1);
+  return bytes;
+}
 
 export interface LinksOptions {
   readonly dataCenter: string;
@@ -32,9 +60,16 @@ export interface LinksOptions {
   readonly directory: Directory;
   readonly channels: ChannelPool;
   readonly log: Logger;
+  /** Default: nothing is counted. */
+  readonly wire?: WireCountsOf;
   /** An invocation arrived over a link. */
   readonly onInvocation: (invocation: Invocation, link: Link) => void;
+  /** The runs of another node need steps of this one no more. */
+  readonly onRelease: (release: Release) => void;
 }
+
+type LinkStream =
+  ClientDuplexStream<LinkRequest, LinkResponse> | ServerDuplexStream<LinkRequest, LinkResponse>;
 
 const keyOf = ({ id, epoch }: MemberKey): string => `${id}@${String(epoch)}`;
 
@@ -76,6 +111,21 @@ export class Links {
       );
   }
 
+  /** Sends a release; a member that can't be reached keeps what it has until its leases end. */
+  release(member: MemberKey, release: Release): void {
+    const link = this.#links.get(keyOf(member));
+    if (link) link.release(release);
+    else
+      this.#dial(member).then(
+        (dialled) => {
+          dialled.release(release);
+        },
+        (error: unknown) => {
+          this.#options.log.debug({ err: error, member: member.id }, 'release was not sent');
+        },
+      );
+  }
+
   /** Calls `listener` once when the other member's present life ends or the link to it breaks; returns what cancels it. */
   watch(owner: MemberKey, listener: () => void): () => void {
     const key = keyOf(owner);
@@ -94,9 +144,10 @@ export class Links {
   }
 
   /** Takes a link that another controller opened. */
-  accept(stream: ServerDuplexStream<LinkRequest, LinkResponse>): void {
-    const write = (frames: LinkResponse['frames']): boolean => stream.write({ frames });
-    this.#attach(stream, { write, end: () => stream.end() });
+  accept(stream: ServerDuplexStream<LinkRequest, Counted<LinkResponse>>): void {
+    const counts = new PendingCounts();
+    const write = (frames: LinkResponse['frames']): boolean => stream.write({ frames, counts });
+    this.#attach(stream, { write, end: () => stream.end() }, counts);
   }
 
   /** Resolves when what was ready to be sent has been handed to the streams. */
@@ -116,7 +167,7 @@ export class Links {
   async #dial(owner: MemberKey): Promise<Link> {
     const { directory, channels } = this.#options;
     const member = directory.find(owner) ?? (await directory.findSoon(owner));
-    if (!member) throw ownerLost(owner);
+    if (!member) throw directory.whyGone(owner);
     if (this.#closed) throw nodeStopping();
     // Somebody may have dialled in the meantime.
     const known = this.#links.get(keyOf(owner));
@@ -124,7 +175,8 @@ export class Links {
     const client = channels.client(ControllerServiceClient, member.address);
     const { path, requestSerialize, responseDeserialize } = LINK_METHOD;
     const stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
-    const write = (frames: LinkRequest['frames']): boolean => stream.write({ frames });
+    const counts = new PendingCounts();
+    const write = (frames: LinkRequest['frames']): boolean => stream.write({ frames, counts });
     const end = (): void => {
       // Lets what was written go out first.
       stream.end();
@@ -132,16 +184,18 @@ export class Links {
         stream.cancel();
       }, END_MS).unref();
     };
-    return this.#attach(stream, { write, end }, owner);
+    return this.#attach(stream, { write, end }, counts, owner);
   }
 
   #attach(
-    stream:
-      ClientDuplexStream<LinkRequest, LinkResponse> | ServerDuplexStream<LinkRequest, LinkResponse>,
+    stream: LinkStream,
     pipe: ConstructorParameters<typeof Link>[0],
+    counts: PendingCounts,
     dialled?: MemberKey,
   ): Link {
     let key = dialled && keyOf(dialled);
+    const wire = this.#options.wire ?? noWireCounts;
+    if (dialled) counts.settle(wire(dialled.id, 'link'));
     const link: Link = new Link(
       pipe,
       {
@@ -150,11 +204,15 @@ export class Links {
             link.lose(otherDataCenter(hello.dataCenter));
             return;
           }
+          counts.settle(wire(hello.member, 'link'));
           key ??= keyOf({ id: hello.member, epoch: hello.epoch });
           if (!this.#links.has(key)) this.#links.set(key, link);
         },
         invocation: (invocation) => {
           this.#options.onInvocation(invocation, link);
+        },
+        release: (release) => {
+          this.#options.onRelease(release);
         },
         lost: (cause) => {
           this.#forget(link, key, cause);
@@ -164,7 +222,8 @@ export class Links {
     );
     this.#all.add(link);
     if (key !== undefined) this.#links.set(key, link);
-    stream.on('data', (message: LinkRequest | LinkResponse) => {
+    stream.on('data', (message: Counted<LinkRequest | LinkResponse>) => {
+      counts.received((message.encodedBytes ?? 0) + GRPC_HEADER_BYTES, 1);
       link.receive(message.frames);
     });
     stream.on('drain', () => {
@@ -219,12 +278,6 @@ const END_MS = 500;
 
 function otherDataCenter(name: string): FractoryError {
   return unavailable('OTHER_DATA_CENTER', `the other end of the link belongs to ${name}`);
-}
-
-function ownerLost({ id, epoch }: MemberKey): FractoryError {
-  return unavailable('OWNER_LOST', `${id} (epoch ${String(epoch)}) is not in the data center`, {
-    metadata: { owner: id, epoch: String(epoch) },
-  });
 }
 
 function linkBroken(key: string | undefined, error?: Error): FractoryError {

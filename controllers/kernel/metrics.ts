@@ -1,7 +1,14 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
+import { WireTotals } from './wire-counts.js';
+
 /** Seconds; buckets as OpenTelemetry's conventions have them for RPCs. */
 const SECONDS = [0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+const WIRE_HELP = {
+  bytes: 'Bytes',
+  messages: 'Messages of links and frames of transfers',
+} as const;
 
 /** What one node measures; text for Prometheus comes from `registry`. */
 export class KernelMetrics {
@@ -12,6 +19,10 @@ export class KernelMetrics {
   readonly compute: Histogram<'operation'>;
   readonly calls: Histogram<'method' | 'code'>;
   readonly leads: Gauge;
+  readonly memories: Gauge;
+  readonly memoryBytes: Gauge;
+  /** What goes over the wire to and from other controllers. */
+  readonly wire = new WireTotals();
 
   readonly #admittedOf = new Map<string, Counter.Internal>();
   readonly #computeOf = new Map<string, Histogram.Internal<'operation'>>();
@@ -56,6 +67,42 @@ export class KernelMetrics {
       name: 'fractory_leads',
       help: '1 while this member leads its cluster',
       registers,
+    });
+    this.memories = new Gauge({
+      name: 'fractory_memories',
+      help: 'Memories that this node keeps',
+      registers,
+    });
+    this.memoryBytes = new Gauge({
+      name: 'fractory_memory_bytes',
+      help: "Bytes of this node's own memory that they take",
+      registers,
+    });
+    const labelNames = ['peer', 'direction', 'path'] as const;
+    const { wire } = this;
+    for (const what of ['bytes', 'messages'] as const)
+      new Counter({
+        name: `fractory_wire_${what}_total`,
+        help: `${WIRE_HELP[what]} exchanged with other controllers, by peer, direction (sent, received) and path (link, bulk)`,
+        ...{ labelNames, registers },
+        collect() {
+          this.reset();
+          for (const { peer, direction, path, [what]: total } of wire.all())
+            this.inc({ peer, direction, path }, total);
+        },
+      });
+  }
+
+  /** Shows what the kernel holds, asked for whenever the figures are read; once. */
+  follow(counts: () => Readonly<Record<string, number>>): void {
+    new Gauge({
+      name: 'fractory_held',
+      help: 'What the kernel holds for runs: operations running, gates, maps, and all activities that a release would find',
+      labelNames: ['what'],
+      registers: [this.registry],
+      collect() {
+        for (const [what, count] of Object.entries(counts())) this.set({ what }, count);
+      },
     });
   }
 

@@ -24,7 +24,8 @@ import { Kernel } from './kernel.js';
 import { Links } from './links.js';
 import { KernelMetrics } from './metrics.js';
 import { MetricsServer } from './metrics-server.js';
-import { ObjectTable } from './objects.js';
+import { ObjectTable } from './capabilities/objects.js';
+import { NodeMemory } from './memory/node-memory.js';
 import { DirectoryPeers } from './peers.js';
 import { Security } from './security.js';
 import { bracketed, NodeServer } from './server.js';
@@ -59,10 +60,12 @@ export class FractoryNode<S> {
   readonly #grants: Grants;
   readonly #metrics: KernelMetrics;
   readonly #tracer: Tracer;
+  readonly #memory: NodeMemory;
   readonly #epochListeners = new Set<() => void>();
   #device: Device | undefined;
   #registration: Registration | undefined;
   #address = '';
+  #dataAddress = '';
 
   constructor(config: NodeConfig<S>, makeDevice: MakeDevice<S>, parts: NodeParts) {
     const { node, limits, dataCenter } = config;
@@ -71,29 +74,40 @@ export class FractoryNode<S> {
     this.#log = parts.log;
     this.#coordinator = parts.coordinator;
     this.#tracer = parts.tracer ?? noTracer;
-    this.#security = new Security(config.security, config.secret);
+    this.#security = new Security(config.security, config.secret, node.name);
     this.#channels = new ChannelPool({
       credentials: this.#security.channelCredentials(),
       interceptors: [this.#security.interceptor(), ...tracingInterceptors(this.#tracer)],
     });
     this.#directory = new Directory(parts.coordinator, systemClock);
-    this.#objects = new ObjectTable(node.name, () => this.#device?.adaptor.operations ?? []);
+    this.#objects = new ObjectTable(node.name, () => this.#device?.adaptor.operations ?? [], {
+      limits,
+    });
     this.#metrics = new KernelMetrics({
       data_center: dataCenter.name,
       member: node.name,
       type: node.type,
     });
+    this.#memory = new NodeMemory({
+      ...{ dataCenter: dataCenter.name, member: node.name, objects: this.#objects },
+      ...{ directory: this.#directory, channels: this.#channels, security: this.#security },
+      ...{ limits, clock: systemClock, log: parts.log, metrics: this.#metrics },
+    });
     this.#kernel = new Kernel({
       ...{ member: node.name, objects: this.#objects, limits, clock: systemClock },
       ...{ log: parts.log, metrics: this.#metrics, tracer: this.#tracer },
+      memory: this.#memory.access,
       checkLeadership: () => {
         this.#checkLeadership();
       },
     });
     this.#links = new Links({
       ...{ dataCenter: dataCenter.name, member: node.name, directory: this.#directory },
-      ...{ channels: this.#channels, log: parts.log },
+      ...{ channels: this.#channels, log: parts.log, wire: this.#metrics.wire.of },
       epoch: () => this.#objects.epoch,
+      onRelease: (release) => {
+        this.#kernel.release(release);
+      },
       onInvocation: (invocation, link) => {
         try {
           this.#kernel.admit(invocation);
@@ -104,6 +118,7 @@ export class FractoryNode<S> {
       },
     });
     this.#kernel.attach(this.#links);
+    this.#metrics.follow(() => ({ ...this.#kernel.counts, objects: this.#objects.size }));
     this.#grants = new Grants(this.#directory, this.#channels);
   }
 
@@ -162,11 +177,15 @@ export class FractoryNode<S> {
     const server = new NodeServer(root);
     const parts = { kernel: this.#kernel, objects: this.#objects, links: this.#links };
     server.add(
-      controllerService(this.#facts(device), { ...parts, security: this.#security }),
+      controllerService(this.#facts(device), {
+        ...{ ...parts, memory: this.#memory, security: this.#security },
+      }),
       this.#rules(false),
     );
     for (const service of device.services)
       server.add(service, this.#rules(node.routing === 'leader'));
+    this.#stopper.use(this.#memory);
+    this.#dataAddress = await this.#memory.start(dataCenter.grpcIp);
     const port = await server.start(dataCenter.grpcIp, node.port, this.#security);
     this.#address = bracketed(dataCenter.grpcIp, port);
     this.#stopper.add(async () => {
@@ -188,6 +207,7 @@ export class FractoryNode<S> {
     const registration = await this.#coordinator.register({
       ...{ id: node.name, type: node.type, routing: node.routing, address: this.#address },
       ...{ pid: process.pid, instance: randomUUID(), version: VERSION, metricsAddress },
+      dataAddress: this.#dataAddress,
       startedAt: new Date().toISOString(),
     });
     this.#registration = registration;
@@ -204,6 +224,7 @@ export class FractoryNode<S> {
     this.#metrics.leads.set(registration.leads ? 1 : 0);
     if (epoch === this.#objects.epoch) return;
     this.#log.info({ epoch: String(epoch) }, epoch === 0n ? 'registration ended' : 'registered');
+    this.#kernel.reset();
     this.#objects.begin(epoch);
     for (const listener of [...this.#epochListeners]) listener();
   }
@@ -232,7 +253,12 @@ export class FractoryNode<S> {
         this.#directory.suspect(member);
       },
       connect: (member, signal) => this.#grants.of(member, signal),
-      addReply: (settle) => this.#objects.addReply(settle),
+      memory: this.#memory.access,
+      addReply: (settle, ends) => this.#objects.addReply(settle, ends),
+      continueWith: (heads, value, beginning) => this.#kernel.continueWith(heads, value, beginning),
+      release: (member, release) => {
+        this.#kernel.sendRelease(member, release);
+      },
       dispatch: (invocation, settle) => {
         this.#kernel.dispatch(invocation, settle);
       },

@@ -1,6 +1,7 @@
 import { encode } from '../../protos/encode.js';
 import { Receipt } from '../../protos/gen/fractory/v1/graph.js';
-import { sizeOf } from '../../protos/values.js';
+import { contentBytesOf } from '../../protos/values.js';
+import { stepIdOf } from './graph/step-id.js';
 import type { Work } from './work.js';
 
 const { timeOrigin } = performance;
@@ -21,9 +22,9 @@ export function encodeReceipt(
   const { invocation, operation, allowance, args, arrivedAtUs, startedAtUs, reused } = work;
   const sentAtUs = Number(invocation.sentAtUs);
   let bytesIn = 0;
-  for (const value of args.values()) bytesIn += sizeOf(value);
+  for (const value of args.values()) bytesIn += contentBytesOf(value);
   return encode(Receipt, {
-    step: allowance.step?.step ?? '',
+    step: stepIdOf(allowance) ?? '',
     operation: operation.spec.name,
     member: owner.member,
     epoch: owner.epoch,
@@ -34,6 +35,9 @@ export function encodeReceipt(
     bytesIn: BigInt(bytesIn),
     bytesOut: BigInt(bytesOut),
     reused,
+    pullUs: fitting(work.pullUs),
+    heldBytes: BigInt(work.heldBytes),
+    tries: work.tries,
   });
 }
 

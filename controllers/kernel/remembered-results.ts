@@ -4,6 +4,7 @@ import { sizeOf } from '../../protos/values.js';
 interface Entry {
   readonly value: Value;
   readonly bytes: number;
+  readonly isLive: () => boolean;
 }
 
 /** Results larger than this are computed again rather than kept. */
@@ -25,20 +26,36 @@ export class RememberedResults {
   }
 
   get(key: string): Value | undefined {
-    return this.#entries.get(key)?.value;
+    const entry = this.#entries.get(key);
+    if (!entry || entry.isLive()) return entry?.value;
+    this.#remove(key);
+    return undefined;
   }
 
-  set(key: string, value: Value): void {
+  /** `isLive`: whether what the value refers to is still there. */
+  set(key: string, value: Value, isLive: () => boolean = () => true): void {
     const bytes = sizeOf(value);
     if (this.#maxEntries === 0 || bytes > MAX_ENTRY_BYTES) return;
     this.#remove(key);
-    this.#entries.set(key, { value, bytes });
+    this.#entries.set(key, { value, bytes, isLive });
     this.#bytes += bytes;
     while (this.#entries.size > this.#maxEntries || this.#bytes > this.#maxBytes) {
       const [oldest] = this.#entries.keys();
       if (oldest === undefined) return;
       this.#remove(oldest);
     }
+  }
+
+  /** The run has ended: nobody will ask for the results of this step any more. */
+  forget(run: string, step: string): void {
+    if (this.#entries.size === 0) return;
+    const prefix = prefixOf(run, step);
+    for (const key of [...this.#entries.keys()]) if (key.startsWith(prefix)) this.#remove(key);
+  }
+
+  clear(): void {
+    this.#entries.clear();
+    this.#bytes = 0;
   }
 
   get size(): number {
@@ -55,5 +72,7 @@ export class RememberedResults {
 
 /** Key of a step's result. */
 export function resultKey(run: string, step: string, tag: Uint8Array): string {
-  return `${run}\n${step}\n${Buffer.from(tag.buffer, tag.byteOffset, tag.length).toString('latin1')}`;
+  return `${prefixOf(run, step)}${Buffer.from(tag.buffer, tag.byteOffset, tag.length).toString('latin1')}`;
 }
+
+const prefixOf = (run: string, step: string): string => `${run}\n${step}\n`;

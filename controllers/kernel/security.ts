@@ -9,16 +9,41 @@ import { FractoryError } from '../../runtime/errors.js';
 
 /** Metadata key by which one controller shows another that it belongs to the data center. */
 const LINK_KEY = 'fractory-link';
+/** Metadata key under which a controller says which member it is. */
+const MEMBER_KEY = 'fractory-member';
+
+/** Certificate and key of this node, and the authority of the data center: PEM. */
+export interface Certificates {
+  readonly ca: Buffer;
+  readonly key: Buffer;
+  readonly cert: Buffer;
+}
 
 /** Who may call this node, and how it shows others who it is. */
 export class Security {
   readonly #config: SecurityConfig;
   readonly #linkKey: string;
+  readonly #member: string;
+  /** What controllers show each other on the bulk data path: 32 bytes. */
+  readonly bulkKey: Uint8Array;
 
   /** `secret` is known to the nodes of the data center only; what travels is derived from it. */
-  constructor(config: SecurityConfig, secret: string) {
+  constructor(config: SecurityConfig, secret: string, member = '') {
     this.#config = config;
+    this.#member = member;
     this.#linkKey = createHmac('sha256', secret).update('link').digest('hex');
+    this.bulkKey = createHmac('sha256', secret).update('bulk').digest();
+  }
+
+  /** What both sides of a connection between controllers show in mtls mode; undefined in others. */
+  certificates(): Certificates | undefined {
+    if (this.#config.mode !== 'mtls') return undefined;
+    const { caPath, keyPath, certificatePath } = this.#config;
+    return {
+      ca: readFileSync(caPath),
+      key: readFileSync(keyPath),
+      cert: readFileSync(certificatePath),
+    };
   }
 
   serverCredentials(): ServerCredentials {
@@ -45,6 +70,7 @@ export class Security {
   metadata(): Metadata {
     const metadata = new Metadata();
     metadata.set(LINK_KEY, this.#linkKey);
+    if (this.#member !== '') metadata.set(MEMBER_KEY, this.#member);
     return metadata;
   }
 
@@ -85,6 +111,12 @@ export class Security {
         'NOT_A_CONTROLLER',
         'links are for controllers of this data center; others use Connect and Invoke',
       );
+  }
+
+  /** Whom what a caller takes is counted to: a controller by its member id, others by their address without the port. */
+  clientOf(metadata: Metadata, peer: string): string {
+    const [member] = this.#isController(metadata) ? metadata.get(MEMBER_KEY) : [];
+    return member === undefined ? peer.replace(/:\d+$/, '') : String(member);
   }
 
   #isController(metadata: Metadata): boolean {

@@ -6,6 +6,12 @@ import { bytes, integer, section } from '../../config/fields.js';
 export const settings = section({
   /** Decimal digits of operands and results. */
   max_result_digits: integer(10, 100_000_000).default(1_000_000),
+  /** Terms of one sum of powers. */
+  max_terms: integer(1, 1_000_000_000_000).default(10_000_000),
+  /** Elements of a list: ranges of a split, operands of a sum, predictions of a blend. */
+  max_elements: integer(1, 1_000_000).default(10_000),
+  /** Content that is complemented. */
+  max_content_bytes: bytes(1024, 4 * 1024 ** 3).default(64 * 1024 ** 2),
   /** Characters of an expression. */
   max_expression_length: integer(1, 1_000_000).default(10_000),
   /** Brackets open at a time in an expression. */

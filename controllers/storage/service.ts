@@ -17,7 +17,8 @@ import type {
   StoredFile as StoredFileMessage,
 } from '../../protos/gen/fractory/v1/storage.js';
 import type { StorageLimits } from '../../services/storage/limits.js';
-import type { FileStore, StoredFile } from '../../services/storage/store.js';
+import type { FileStore } from '../../services/storage/store.js';
+import type { StoredFile } from '../../services/storage/stored-file.js';
 import { clientStream, serverStream, typedService, unary } from '../kernel/calls.js';
 import type { CallContext, TypedService } from '../kernel/calls.js';
 

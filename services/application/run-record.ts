@@ -1,11 +1,14 @@
 import type { RunEnded, RunEvent } from '../../protos/gen/fractory/v1/application.js';
 import { RunState } from '../../protos/gen/fractory/v1/application.js';
 import type { Topology } from '../../protos/gen/fractory/v1/application.js';
+import type { OrderedGraph } from './graph/checked-graph.js';
 import type { Graph } from '../../protos/gen/fractory/v1/graph.js';
 
 export interface RunOptions {
   readonly id: string;
   readonly graph: Graph;
+  /** The same graph with its steps in order, where its form was checked before. */
+  readonly ordered?: OrderedGraph | undefined;
   readonly topology: Topology;
   readonly budgetMs: number;
   readonly startedAtMs: number;

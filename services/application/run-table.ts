@@ -1,6 +1,7 @@
 import { status } from '@grpc/grpc-js';
 
 import { Graph } from '../../protos/gen/fractory/v1/graph.js';
+import { contentBytesOf } from '../../protos/values.js';
 import { FractoryError, limitExceeded } from '../../runtime/errors.js';
 import { RunRecord } from './run-record.js';
 import type { RunOptions } from './run-record.js';
@@ -8,13 +9,18 @@ import type { RunOptions } from './run-record.js';
 export interface RunTableLimits {
   readonly maxRuns: number;
   readonly maxRemembered: number;
+  /** Bytes that remembered runs take: results, graphs with all that stands in them, receipts. */
+  readonly maxRememberedBytes: number;
 }
 
 /** The runs of one application node: those under way, and the last ones that ended. */
 export class RunTable {
   readonly #limits: RunTableLimits;
   readonly #runs = new Map<string, RunRecord>();
+  /** What remembered runs take. */
+  readonly #bytes = new Map<string, number>();
   #running = 0;
+  #rememberedBytes = 0;
 
   constructor(limits: RunTableLimits) {
     this.#limits = limits;
@@ -60,18 +66,36 @@ export class RunTable {
     return { run, isNew: true };
   }
 
-  /** A run has ended: it is remembered until too many others have. */
+  /** A run has ended: it is remembered until too many others have, or until they take too much room. */
   settle(run: RunRecord): void {
-    if (!run.ended || !this.#runs.has(run.id)) return;
+    if (!run.ended || this.#runs.get(run.id) !== run) return;
     this.#running--;
-    let excess = this.#runs.size - this.#running - this.#limits.maxRemembered;
-    if (excess <= 0) return;
+    const bytes = bytesOf(run);
+    this.#bytes.set(run.id, bytes);
+    this.#rememberedBytes += bytes;
     for (const [id, old] of this.#runs) {
-      if (!old.ended) continue;
+      if (!this.#isOverfull()) return;
+      if (!old.ended || old === run) continue;
       this.#runs.delete(id);
-      if (--excess <= 0) return;
+      this.#rememberedBytes -= this.#bytes.get(id) ?? 0;
+      this.#bytes.delete(id);
     }
   }
+
+  #isOverfull(): boolean {
+    const { maxRemembered, maxRememberedBytes } = this.#limits;
+    const remembered = this.#runs.size - this.#running;
+    return remembered > maxRemembered || this.#rememberedBytes > maxRememberedBytes;
+  }
+}
+
+/** About what a receipt takes. */
+const RECEIPT_BYTES = 256;
+
+function bytesOf({ ended, options }: RunRecord): number {
+  const receipts = ended?.receipts.length ?? 0;
+  const graph = Graph.encode(options.graph).finish().length;
+  return contentBytesOf(ended?.result) + graph + receipts * RECEIPT_BYTES;
 }
 
 function sameGraph(one: Graph, other: Graph): boolean {

@@ -5,7 +5,7 @@ import type { CnnService, PredictOptions } from './service.js';
 
 /** The operations of a CNN node. */
 export function cnnAdaptor(service: CnnService): Adaptor {
-  return { type: 'cnn', operations: [predictOperation(service)] };
+  return { type: 'cnn', operations: [predictOperation(service), inspectOperation(service)] };
 }
 
 function predictOperation(service: CnnService): Operation {
@@ -40,6 +40,23 @@ function predictOperation(service: CnnService): Operation {
       });
       const [best] = labels;
       return jsonValue({ ...best, top: labels, model, version });
+    },
+  };
+}
+
+function inspectOperation(service: CnnService): Operation {
+  return {
+    spec: {
+      name: 'cnn.inspect',
+      summary:
+        "what the header of a picture's file says, without inference, as JSON: {format, width, height, bytes}",
+      arguments: [{ name: 'input', summary: 'the picture', kinds: ['bytes'], required: true }],
+      output: ['bytes'],
+      idempotent: true,
+    },
+    async perform(args) {
+      const picture = pictureOf(args);
+      return jsonValue({ ...(await service.inspect(picture)), bytes: picture.length });
     },
   };
 }

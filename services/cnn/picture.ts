@@ -59,6 +59,27 @@ export async function decodePicture(
   return { data: new Uint8Array(data) };
 }
 
+/** What the header of a picture's file says. */
+export interface PictureHeader {
+  /** Lower case, such as `png`. */
+  readonly format: string;
+  /** Pixels, as stored: before any turn that the EXIF data ask for. */
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Reads the header only: nothing is decoded, so the time doesn't grow with the file. Throws as `decodePicture` does. */
+export async function readPictureHeader(
+  image: Uint8Array,
+  limits: CnnLimits,
+): Promise<PictureHeader> {
+  checkBytes(image, limits.max_image_bytes);
+  const metadata = await orBroken(() => open(image).metadata());
+  checkPixels(metadata, limits.max_image_pixels);
+  const { format, width, height } = metadata;
+  return { format, width, height };
+}
+
 function checkBytes(image: Uint8Array, maxBytes: number): void {
   if (image.length === 0) throw broken('it has no bytes');
   if (image.length > maxBytes)

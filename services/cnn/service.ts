@@ -6,11 +6,13 @@ import { WorkerPool } from '../../runtime/worker-pool.js';
 import type { CnnLimits } from './limits.js';
 import { isReady, ModelRepository } from './models.js';
 import type { Model, ReadyModel } from './models.js';
-import { decodePicture } from './picture.js';
+import { decodePicture, readPictureHeader } from './picture.js';
+import type { PictureHeader } from './picture.js';
 import { Slots } from './slots.js';
 import { mostProbable, softmax } from './tensor.js';
 import type { LabelProbability } from './tensor.js';
 import type { InferenceTask } from './worker.js';
+import { disableTelemetry } from './telemetry.js';
 
 const DEFAULT_TOP_K = 5;
 const RETRY_AFTER_MS = 200;
@@ -66,6 +68,7 @@ export class CnnService implements AsyncDisposable {
 
   /** Reads the models and runs each once in every worker, so that the first picture doesn't wait and a broken model is known. */
   static async open(options: CnnServiceOptions): Promise<CnnService> {
+    disableTelemetry();
     const service = new CnnService(options, await ModelRepository.open(options.roots));
     try {
       for (const model of service.#models.list()) if (isReady(model)) await service.#warmUp(model);
@@ -100,6 +103,11 @@ export class CnnService implements AsyncDisposable {
       card.output.activation === 'softmax' ? softmax(outputs) : Array.from(outputs);
     const labels = mostProbable(card.labels, probabilities, topK);
     return { labels, model: card.name, version: card.version };
+  }
+
+  /** What the header of a picture says, without inference. Errors: UNSUPPORTED_IMAGE, BROKEN_IMAGE, IMAGE_TOO_LARGE, QUEUE_FULL. */
+  inspect(image: Uint8Array): Promise<PictureHeader> {
+    return this.#admitted(() => readPictureHeader(image, this.limits));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,22 +1,11 @@
-import { invalidArgument } from '../../runtime/errors.js';
 import { integerValue, jsonValue, numberValue, textValue } from '../../protos/values.js';
-import type { ValueKind } from '../../protos/values.js';
 import type { Value } from '../../protos/gen/fractory/v1/value.js';
 import type { Adaptor, ArgumentSpec, Arguments, InvocationContext, Operation } from '../adaptor.js';
+import { blendOperation } from './blend.js';
+import { complementOperation } from './complement.js';
+import { argument, INTEGERS, textOf } from './operands.js';
 import type { Evaluation, MathService } from './service.js';
-
-const INTEGERS: readonly ValueKind[] = ['integer', 'text', 'bytes'];
-
-const argument = (
-  name: string,
-  summary: string,
-  options: { readonly optional?: boolean; readonly kinds?: readonly ValueKind[] } = {},
-): ArgumentSpec => ({
-  name,
-  summary,
-  kinds: options.kinds ?? INTEGERS,
-  required: options.optional !== true,
-});
+import { splitOperation, sumOperation, sumPowersOperation } from './sum-operations.js';
 
 /** The operations of a math node. The main operand is always `input`: the result of the step before, where there is one. */
 export function mathAdaptor(service: MathService): Adaptor {
@@ -71,6 +60,11 @@ export function mathAdaptor(service: MathService): Adaptor {
       ),
       expandOperation(service, text),
       evaluateOperation(service, text),
+      splitOperation(service),
+      sumPowersOperation(service),
+      sumOperation(service),
+      blendOperation(service.limits),
+      complementOperation(service.limits),
     ],
   };
 }
@@ -124,27 +118,4 @@ function evaluateOperation(service: MathService, text: TextOf): Operation {
 function valueOf({ result, type }: Evaluation): Value {
   if (type === 'integer') return integerValue(result);
   return type === 'number' ? numberValue(Number(result)) : textValue(result);
-}
-
-/** The text of an argument that is a number in some form. Files of text come as bytes. */
-function textOf(name: string, value: Value | undefined, maxDigits: number): string {
-  const kind = value?.kind;
-  switch (kind?.$case) {
-    case 'integer':
-    case 'text':
-      return kind.value;
-    case 'number':
-      return String(kind.value);
-    case 'bytes': {
-      const { mediaType, data } = kind.value;
-      if (!/^(text\/.*|application\/octet-stream|)$/.test(mediaType))
-        throw invalidArgument(name, `${mediaType} is not an integer`, 'NOT_AN_INTEGER');
-      // One byte more than is allowed is enough to be refused for its length.
-      return Buffer.from(data.buffer, data.byteOffset, data.byteLength)
-        .subarray(0, maxDigits + 128)
-        .toString('utf8');
-    }
-    default:
-      throw invalidArgument(name, 'is not an integer', 'NOT_AN_INTEGER');
-  }
 }

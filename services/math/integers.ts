@@ -6,6 +6,9 @@ const SHOWN_CHARACTERS = 40;
 /** `log10(2)`: decimal digits per bit. */
 export const DIGITS_PER_BIT = Math.log10(2);
 
+/** Operands longer than this are only read in a worker, which then checks the size of the result itself. */
+export const READ_AT_ONCE_DIGITS = 2000;
+
 /** Checks that `text` is an integer in decimal (white space around it is fine) and not past the limit; NOT_AN_INTEGER otherwise. */
 export function checkInteger(field: string, text: string, maxDigits: number): string {
   // Longer than any integer within the limit with white space around it: refused without a look at each character.

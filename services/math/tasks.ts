@@ -9,8 +9,11 @@ import {
   log10Binomial,
   log10Factorial,
   log10Of,
+  READ_AT_ONCE_DIGITS,
   shown,
 } from './integers.js';
+import { computeSum, digitsOfSum } from './sums.js';
+import type { SumTask } from './sums.js';
 import { invalidArgument } from '../../runtime/errors.js';
 
 /** One exact computation; operands are decimal text as it came in. */
@@ -19,9 +22,14 @@ export type ExactTask =
   | { readonly kind: 'binomial'; readonly n: string; readonly k: string }
   | { readonly kind: 'expand'; readonly a: string; readonly b: string; readonly n: string }
   | { readonly kind: 'shiftLeft'; readonly n: string; readonly m: string }
-  | { readonly kind: 'add' | 'multiply'; readonly n: string; readonly by: string };
+  | { readonly kind: 'add' | 'multiply'; readonly n: string; readonly by: string }
+  | SumTask;
 
-export type ExactResult<T extends ExactTask> = T['kind'] extends 'expand' ? Expansion : string;
+export type ExactResult<T extends ExactTask> = T['kind'] extends 'expand'
+  ? Expansion
+  : T['kind'] extends 'split'
+    ? string[]
+    : string;
 
 /** What a worker gets; the expression's variables are numbers as text. */
 export type MathTask =
@@ -70,11 +78,12 @@ export function digitsOf(task: ExactTask, limits: MathLimits): number {
       return digitsOfBinomial(task.n, task.k, max);
     case 'expand':
       return digitsOfExpansion(task, max);
+    case 'split':
+    case 'sumPowers':
+    case 'sum':
+      return digitsOfSum(task, limits);
   }
 }
-
-/** Operands longer than this are only read in a worker, which then checks the size of the result itself. */
-const READ_AT_ONCE_DIGITS = 2000;
 
 function digitsOfBinomial(nText: string, kText: string, max: number): number {
   const n = checkInteger('n', nText, max);
@@ -109,7 +118,7 @@ function digitsOfExpansion(task: { a: string; b: string; n: string }, max: numbe
 
 /** Computes what `digitsOf` has let through. */
 export function compute<T extends ExactTask>(task: T, limits: MathLimits): ExactResult<T>;
-export function compute(task: ExactTask, limits: MathLimits): string | Expansion {
+export function compute(task: ExactTask, limits: MathLimits): string | string[] | Expansion {
   switch (task.kind) {
     case 'shiftLeft':
       return String(BigInt(task.n) << BigInt(task.m));
@@ -126,6 +135,10 @@ export function compute(task: ExactTask, limits: MathLimits): string | Expansion
     }
     case 'expand':
       return expand(operand(task.a), operand(task.b), Number(task.n));
+    case 'split':
+    case 'sumPowers':
+    case 'sum':
+      return computeSum(task, limits);
   }
 }
 

@@ -1,19 +1,40 @@
 import { invalidArgument, limitExceeded } from '../../runtime/errors.js';
 import type { Value } from '../../protos/gen/fractory/v1/value.js';
-import { jsonValue, toBlob } from '../../protos/values.js';
+import {
+  bytesValue,
+  JSON_MEDIA_TYPE,
+  jsonValue,
+  listValue,
+  textValue,
+} from '../../protos/values.js';
 import type { ValueKind } from '../../protos/values.js';
-import type { Adaptor, ArgumentSpec, Arguments, InvocationContext, Operation } from '../adaptor.js';
+import type {
+  Adaptor,
+  ArgumentSpec,
+  Arguments,
+  InvocationContext,
+  Operation,
+  OperationResult,
+} from '../adaptor.js';
+import { KeptResult } from '../content.js';
+import type { ContentSource } from './depot.js';
 import { interpret, readForm, READ_FORMS } from './forms.js';
+import type { ReadForm } from './forms.js';
 import type { StorageLimits } from './limits.js';
 import { mediaTypeOfName, UNKNOWN_MEDIA_TYPE } from './media-types.js';
+import { nameOf } from './failures.js';
 import type { FileRef } from './failures.js';
-import type { FileStore, StoredFile } from './store.js';
+import type { NameQuery } from './listing.js';
+import type { FileStore } from './store.js';
+import type { StoredFile } from './stored-file.js';
 
 const MAX_VERSION_DIGITS = 20;
 
 export interface StorageAdaptorOptions {
-  /** Largest value that travels inside an invocation, bytes: what `storage.read` may yield. */
+  /** Largest value that travels inside an invocation, bytes; above, `storage.read` yields the open file. */
   readonly inlineLimitBytes: number;
+  /** Largest file that is loaded for a reader (`proxy`); the kernel's limit `max_pulled_bytes`. */
+  readonly maxLoadedBytes: number;
   readonly limits: StorageLimits;
 }
 
@@ -31,7 +52,8 @@ const IF_VERSION = argument(
   'only if the file has this version now; 0 = only if it does not exist',
   ['integer'],
 );
-const ANY_KIND = ['bytes', 'text', 'integer', 'number', 'tensor', 'list'] as const;
+const ANY_KIND = ['bytes', 'text', 'integer', 'number', 'tensor', 'list', 'failure'] as const;
+const LIST_FORMS = ['json', 'names'] as const;
 
 /** The operations of a store. */
 export function makeStorageAdaptor(store: FileStore, options: StorageAdaptorOptions): Adaptor {
@@ -45,29 +67,67 @@ export function makeStorageAdaptor(store: FileStore, options: StorageAdaptorOpti
 }
 
 function readOperation(store: FileStore, options: StorageAdaptorOptions): Operation {
-  const { inlineLimitBytes, limits } = options;
   return {
     spec: {
       name: 'storage.read',
-      summary: 'Reads a file and verifies it.',
+      summary: 'Reads a file; its content is verified by whoever reads it to the end.',
       arguments: [
         CLIENT,
         NAME,
         argument('as', `what it yields: ${READ_FORMS.join(', ')}; default bytes`, ['text']),
+        argument(
+          'proxy',
+          '1 = this node fetches the content and serves it itself, wherever it lies; for comparison',
+          ['integer'],
+        ),
       ],
       output: ['bytes', 'text', 'integer'],
       idempotent: true,
     },
-    async perform(args, { signal }) {
+    async perform(args, context) {
       const form = readForm(text(args, 'as'));
-      const [most, limit] =
-        form === 'json' && limits.max_json_bytes < inlineLimitBytes
-          ? [limits.max_json_bytes, 'max_json_bytes']
-          : [inlineLimitBytes, 'inline_limit_bytes'];
+      const { signal } = context;
+      if (form === 'bytes' && !isProxy(args)) return share(store, refOf(args), context, options);
+      const [most, limit] = loadLimit(form, options);
       const { file, data } = await store.readAll(refOf(args), most, limit, { signal });
       return interpret(form, file, data);
     },
   };
+}
+
+/** Nothing is loaded that is too large to travel, and nothing at all that lies elsewhere. */
+async function share(
+  store: FileStore,
+  ref: FileRef,
+  context: InvocationContext,
+  { inlineLimitBytes }: StorageAdaptorOptions,
+): Promise<OperationResult> {
+  const { signal } = context;
+  const untilMs = context.expiresAtMs ?? Date.now() + context.budgetMs;
+  const shared = await store.share(ref, untilMs, { signal });
+  if (shared.kind === 'memory') return { kind: { $case: 'memory', value: shared.memory } };
+  const { file, content } = shared;
+  if (file.sizeBytes > inlineLimitBytes)
+    return new KeptResult(content, bytesValue(file.mediaType, new Uint8Array()));
+  await using owned = content;
+  return bytesValue(file.mediaType, await owned.whole(signal));
+}
+
+/** What is interpreted has to be loaded. */
+function loadLimit(form: ReadForm, options: StorageAdaptorOptions): [number, string] {
+  const { limits, maxLoadedBytes } = options;
+  if (form === 'bytes') return [maxLoadedBytes, 'max_pulled_bytes'];
+  return form === 'json'
+    ? [limits.max_json_bytes, 'max_json_bytes']
+    : [limits.max_text_bytes, 'max_text_bytes'];
+}
+
+function isProxy(args: Arguments): boolean {
+  const kind = args.get('proxy')?.kind;
+  if (!kind) return false;
+  if (kind.$case !== 'integer' || (kind.value !== '0' && kind.value !== '1'))
+    throw invalidArgument('proxy', 'is neither 0 nor 1');
+  return kind.value === '1';
 }
 
 function writeOperation(store: FileStore): Operation {
@@ -78,28 +138,43 @@ function writeOperation(store: FileStore): Operation {
       arguments: [
         CLIENT,
         NAME,
-        argument('input', 'the content; lists and tensors are written as JSON', ANY_KIND, true),
+        {
+          ...argument(
+            'input',
+            'the content; lists, tensors and failures are written as JSON',
+            ANY_KIND,
+            true,
+          ),
+          streamed: true,
+        },
         IF_VERSION,
         argument('media_type', 'such as image/png; default: told from name and content', ['text']),
       ],
       output: ['bytes'],
       idempotent: true,
     },
-    async perform(args, { signal, step }) {
+    async perform(args, context) {
       const ref = refOf(args);
       const input = args.get('input');
       if (!input) throw invalidArgument('input', 'is missing');
-      const blob = toBlob(input);
-      const file = await store.write(ref, [blob.data], {
+      const { signal, step } = context;
+      const file = await store.write(ref, sourceOf(input, context), {
         signal,
         step,
         ifVersion: versionOf(args),
-        mediaType: text(args, 'media_type') ?? mediaTypeFor(ref, input, blob.mediaType),
+        mediaType: text(args, 'media_type') ?? mediaTypeFor(ref, input),
       });
       const { client, name, version, sizeBytes, sha256 } = file;
       return jsonValue({ client, name, version: Number(version), sizeBytes, sha256 });
     },
   };
+}
+
+/** A memory here is of bytes, text or an integer: its content is what is written. */
+function sourceOf(input: Value, context: InvocationContext): ContentSource {
+  const { kind } = input;
+  if (kind?.$case === 'memory') return { memory: kind.value, stream: () => context.stream(input) };
+  return context.stream(input);
 }
 
 function deleteOperation(store: FileStore): Operation {
@@ -127,12 +202,18 @@ function listOperation(store: FileStore, limits: StorageLimits): Operation {
       arguments: [
         argument('client', 'whose files; default: of all clients', ['text']),
         argument('prefix', 'only names that start with this', ['text']),
+        argument(
+          'as',
+          'json = an array of what is known of each (default); names = a list of texts: NAME with a client, else CLIENT/NAME',
+          ['text'],
+        ),
       ],
-      output: ['bytes'],
+      output: ['bytes', 'list'],
       idempotent: true,
     },
     async perform(args, { signal }) {
       const query = { client: text(args, 'client') ?? '', prefix: text(args, 'prefix') ?? '' };
+      if (listForm(text(args, 'as')) === 'names') return names(store, query, limits);
       const most = limits.max_listed_files;
       const files: StoredFile[] = [];
       for (let pageToken = ''; ;) {
@@ -144,6 +225,19 @@ function listOperation(store: FileStore, limits: StorageLimits): Operation {
       }
     },
   };
+}
+
+function listForm(word = 'json'): (typeof LIST_FORMS)[number] {
+  const form = LIST_FORMS.find((one) => one === word);
+  if (form) return form;
+  throw invalidArgument('as', `is ${JSON.stringify(word)}, expected ${LIST_FORMS.join(', ')}`);
+}
+
+async function names(store: FileStore, query: NameQuery, limits: StorageLimits): Promise<Value> {
+  const most = limits.max_listed_files;
+  const refs = await store.names(query, most);
+  if (refs.length > most) throw tooManyFiles(refs.length, most);
+  return listValue(refs.map((ref) => textValue(query.client ? ref.name : nameOf(ref))));
 }
 
 function tooManyFiles(found: number, most: number) {
@@ -177,9 +271,18 @@ function versionOf(args: Arguments): bigint | undefined {
 }
 
 /** A specific type that came with the value counts most, then the name; text that says no more than that it is text comes last. */
-function mediaTypeFor(ref: FileRef, input: Value, given: string): string | undefined {
-  const isSpecific = given !== '' && given !== UNKNOWN_MEDIA_TYPE;
-  if (input.kind?.$case === 'bytes' || given !== 'text/plain')
-    return isSpecific ? given : undefined;
-  return mediaTypeOfName(ref.name) ?? given;
+function mediaTypeFor(ref: FileRef, input: Value): string | undefined {
+  const form = input.kind?.$case === 'memory' ? input.kind.value.form : input;
+  switch (form?.kind?.$case) {
+    case 'bytes': {
+      const { mediaType: given } = form.kind.value;
+      return given !== '' && given !== UNKNOWN_MEDIA_TYPE ? given : undefined;
+    }
+    case 'text':
+    case 'integer':
+    case 'number':
+      return mediaTypeOfName(ref.name) ?? 'text/plain';
+    default:
+      return JSON_MEDIA_TYPE;
+  }
 }

@@ -45,6 +45,15 @@ export function dataLoss(ref: FileRef, what: string): FractoryError {
   );
 }
 
+/** Whether extents are not there any more. */
+export function isFreed(thrown: unknown): boolean {
+  return thrown instanceof FractoryError && thrown.reason === 'EXTENT_NOT_FOUND';
+}
+
+export function contentLost(ref: FileRef, device: string): FractoryError {
+  return dataLoss(ref, `is lost: ${device} does not have its content any more`);
+}
+
 export function notAFile(ref: FileRef, what: string): FractoryError {
   return new FractoryError(
     status.FAILED_PRECONDITION,

@@ -16,6 +16,10 @@ export interface StorageLimits {
   readonly max_listed_files: number;
   /** Largest file that is read as JSON. */
   readonly max_json_bytes: number;
+  /** Largest file that is read as text or an integer: it is loaded. */
+  readonly max_text_bytes: number;
+  /** Files that are kept open for the results of runs. */
+  readonly max_kept_files: number;
   /** How long a write waits for other processes that write the same name. */
   readonly lock_timeout_ms: number;
 }
@@ -30,5 +34,7 @@ export const DEFAULT_STORAGE_LIMITS: StorageLimits = {
   max_page_size: 1000,
   max_listed_files: 10_000,
   max_json_bytes: 1024 ** 2,
+  max_text_bytes: 16 * 1024 ** 2,
+  max_kept_files: 4096,
   lock_timeout_ms: 10_000,
 };

@@ -20,12 +20,15 @@ const POLL_MS = 4;
 export class Locks {
   readonly #owner: Owner;
   readonly #timeoutMs: number;
+  readonly #foreignLifetimeMs: number;
   /** Those of this process wait in line here instead of polling. */
   readonly #lines = new Map<string, Promise<void>>();
 
-  constructor(owner: Owner, timeoutMs: number) {
+  /** `foreignLifetimeMs`: when a lock of another machine counts as abandoned; Infinity = never. */
+  constructor(owner: Owner, timeoutMs: number, foreignLifetimeMs = FOREIGN_LIFETIME_MS) {
     this.#owner = owner;
     this.#timeoutMs = timeoutMs;
+    this.#foreignLifetimeMs = foreignLifetimeMs;
   }
 
   /** Runs `work` while holding the lock in `folder`; its parent must exist. UNAVAILABLE (FILE_BUSY) past the time limit. */
@@ -74,7 +77,7 @@ export class Locks {
     const life = await this.#owner.lifeOf(token);
     if (life !== 'unknown') return life === 'gone';
     const taken = await stat(path.join(folder, token)).catch(() => undefined);
-    return taken !== undefined && Date.now() - taken.ctimeMs > FOREIGN_LIFETIME_MS;
+    return taken !== undefined && Date.now() - taken.ctimeMs > this.#foreignLifetimeMs;
   }
 
   /** A folder can be renamed onto another only if that one is empty: of several rivals one brings its token in. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 
 import { systemCodeOf } from '../../runtime/errors.js';
+import type { Placement } from './depot.js';
 import { dataLoss } from './failures.js';
 import type { FileRef } from './failures.js';
 
@@ -20,13 +21,15 @@ export interface FileRecord {
    * another time or size means a new version. Content that was written here has none: any difference is damage.
    */
   readonly foundMtimeNs?: string;
+  /** The content lies elsewhere; what stands at the file's place is `stubOf` this. */
+  readonly placement?: Placement;
 }
 
 /** An effect that a step of a run has had. */
 export interface Done {
   readonly run: string;
   readonly step: string;
-  /** What the step wrote; absent = it deleted the file. */
+  /** What the step wrote, without its placement; absent = it deleted the file. */
   readonly file?: FileRecord | undefined;
 }
 

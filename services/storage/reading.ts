@@ -14,29 +14,30 @@ export interface ReadOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/**
- * The content in chunks, each a buffer of its own. The last chunk is handed out only after the hash was found right, so
- * that a reader never holds the whole of a damaged file.
- */
-export async function* verifiedChunks(
+/** The content in chunks, each a buffer of its own, the last one only after the hash was found right. */
+export function verifiedChunks(
   ref: FileRef,
   handle: FileHandle,
   record: FileRecord,
   options: ReadOptions,
 ): AsyncGenerator<Uint8Array, void> {
-  const limit = record.sizeBytes <= options.verifyFirstBytes ? Infinity : 1;
+  const chunks = hashedChunks(ref, rawChunks(handle, record.sizeBytes, options), record);
+  return heldBack(chunks, record.sizeBytes <= options.verifyFirstBytes);
+}
+
+/**
+ * Holds the last chunk back, or all of them, until the source has ended without an error, so that a reader never holds the whole of a damaged
+ * file.
+ */
+export async function* heldBack(
+  chunks: AsyncIterable<Uint8Array>,
+  all: boolean,
+): AsyncGenerator<Uint8Array, void> {
   const held: Uint8Array[] = [];
-  const hash = createHash('sha256');
-  for await (const chunk of rawChunks(handle, record.sizeBytes, options)) {
-    hash.update(chunk);
+  for await (const chunk of chunks) {
     held.push(chunk);
-    if (held.length > limit) yield held.shift() ?? chunk;
+    if (!all && held.length > 1) yield held.shift() ?? chunk;
   }
-  if (hash.digest('hex') !== record.sha256)
-    throw dataLoss(
-      ref,
-      `is damaged: its content is not what was stored (version ${String(record.version)}, SHA-256 ${record.sha256})`,
-    );
   yield* held;
 }
 
@@ -55,6 +56,23 @@ export async function hashOf(
     hash.update(chunk);
   }
   return { sha256: hash.digest('hex'), head: head ?? new Uint8Array() };
+}
+
+async function* hashedChunks(
+  ref: FileRef,
+  chunks: AsyncIterable<Uint8Array>,
+  record: FileRecord,
+): AsyncGenerator<Uint8Array, void> {
+  const hash = createHash('sha256');
+  for await (const chunk of chunks) {
+    hash.update(chunk);
+    yield chunk;
+  }
+  if (hash.digest('hex') !== record.sha256)
+    throw dataLoss(
+      ref,
+      `is damaged: its content is not what was stored (version ${String(record.version)}, SHA-256 ${record.sha256})`,
+    );
 }
 
 async function* rawChunks(

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { access, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
@@ -6,6 +7,8 @@ import path from 'node:path';
 import { systemCodeOf, unavailable } from '../../runtime/errors.js';
 import { checkPlain } from './client-folder.js';
 import type { ClientFolder } from './client-folder.js';
+import { stubOf } from './depot.js';
+import type { Placement } from './depot.js';
 import { openFile, replaceFile, syncFolder } from './durable.js';
 import {
   fileNotFound,
@@ -55,6 +58,14 @@ interface Settled {
   readonly version: bigint;
 }
 
+export interface ShelfParts {
+  readonly owner: Owner;
+  readonly locks: Locks;
+  readonly now: () => number;
+  /** Hears of content that lies elsewhere and that no file has any more. May hear twice of the same. */
+  readonly dropped: (placement: Placement) => void;
+}
+
 /**
  * Content and metadata of one client's files, kept in step (README.md, "Crash points"). Changes are made under the lock of the
  * name; looking takes no lock.
@@ -64,12 +75,14 @@ export class Shelf {
   readonly #owner: Owner;
   readonly #locks: Locks;
   readonly #now: () => number;
+  readonly #dropped: (placement: Placement) => void;
 
-  constructor(folder: ClientFolder, owner: Owner, locks: Locks, now: () => number) {
+  constructor(folder: ClientFolder, parts: ShelfParts) {
     this.#folder = folder;
-    this.#owner = owner;
-    this.#locks = locks;
-    this.#now = now;
+    this.#owner = parts.owner;
+    this.#locks = parts.locks;
+    this.#now = parts.now;
+    this.#dropped = parts.dropped;
   }
 
   /** Content and metadata that belong together: the metadata is read before and after the content is opened. */
@@ -95,7 +108,24 @@ export class Shelf {
   }
 
   /** Puts a staged content in place as a new version. A repeat of a step with the same content changes nothing. */
-  put(
+  async put(
+    ref: FileRef,
+    staged: Staged,
+    mediaType: string,
+    options: ChangeOptions,
+  ): Promise<FileRecord> {
+    const { placement } = staged;
+    try {
+      const record = await this.#put(ref, staged, mediaType, options);
+      if (record.placement !== placement) this.#drop(placement);
+      return record;
+    } catch (error) {
+      if (placement && !(await this.#mayUse(ref, placement))) this.#drop(placement);
+      throw error;
+    }
+  }
+
+  #put(
     ref: FileRef,
     staged: Staged,
     mediaType: string,
@@ -116,6 +146,7 @@ export class Shelf {
         mediaType,
         modifiedMs: this.#now(),
         inode: staged.inode,
+        ...(staged.placement && { placement: staged.placement }),
       };
       const from = path.join(this.#folder.temporary, staged.name);
       await this.#change(ref, metadata, { file, staged: staged.name, step: options.step }, () =>
@@ -172,7 +203,9 @@ export class Shelf {
   async forget(ref: FileRef): Promise<void> {
     await this.#locks.hold(this.#folder.lock(ref.name), async () => {
       const { metadata, stats } = await this.#settle(ref);
-      if (!stats && metadata.file) await this.#save(ref, { ...metadata, file: undefined });
+      if (stats || !metadata.file) return;
+      await this.#save(ref, { ...metadata, file: undefined });
+      this.#drop(metadata.file.placement);
     });
   }
 
@@ -204,7 +237,7 @@ export class Shelf {
     const done: Done | undefined = step && {
       run: step.run,
       step: step.step,
-      ...(file && { file }),
+      ...(file && { file: withoutPlacement(file) }),
     };
     const lastVersion = file?.version ?? metadata.lastVersion;
     const pending = { file, done, ...(staged === undefined ? {} : { staged }) };
@@ -218,19 +251,22 @@ export class Shelf {
       // The change is made and durable, and its pending record says so; the next writer tidies up.
       if (systemCodeOf(error) === undefined) throw error;
     }
+    this.#drop(metadata.file?.placement);
   }
 
   /** Lock held. Brings a half-done change to one of its two ends and says how things stand. */
   async #settle(ref: FileRef): Promise<Settled> {
     let metadata = metadataOf(ref, await readMetadataText(this.#folder.metadata(ref.name)));
     const stats = await this.#folder.statContent(ref);
-    const { pending } = metadata;
+    const { file, pending } = metadata;
     if (pending) {
-      metadata = (await this.#wasMade(ref, metadata, stats))
+      const made = await this.#wasMade(ref, metadata, stats);
+      metadata = made
         ? { ...metadata, file: pending.file, done: withDone(metadata.done, pending.done) }
         : metadata;
       metadata = { ...metadata, pending: undefined };
       await this.#save(ref, metadata);
+      this.#drop(made ? file?.placement : pending.file?.placement);
     }
     const record = recordOf(metadata, stats);
     const found = stats ? metadata.lastVersion + 1n : 0n;
@@ -254,7 +290,7 @@ export class Shelf {
     if (!handle) return false;
     try {
       const { sha256 } = await hashOf(handle, Number(stats.size), 0, undefined);
-      return sha256 === pending.file.sha256;
+      return sha256 === hashAtPlace(pending.file);
     } finally {
       await handle.close();
     }
@@ -269,6 +305,24 @@ export class Shelf {
       if (code === 'ENXIO') throw notAFile(ref, 'a device or pipe');
       throw error;
     }
+  }
+
+  /** Whether a content that was to be put in place stands there, or may be put there yet. */
+  async #mayUse(ref: FileRef, placement: Placement): Promise<boolean> {
+    try {
+      const { file, pending } = metadataOf(
+        ref,
+        await readMetadataText(this.#folder.metadata(ref.name)),
+      );
+      return [file, pending?.file].some((one) => isSamePlacement(one?.placement, placement));
+    } catch {
+      // What can't be told is left to the sweep of the next start. The error that counts is the one that led here.
+      return true;
+    }
+  }
+
+  #drop(placement: Placement | undefined): void {
+    if (placement) this.#dropped(placement);
   }
 
   async #saveDurably(ref: FileRef, metadata: Metadata): Promise<void> {
@@ -298,6 +352,25 @@ function recordOf(metadata: Metadata, stats: BigIntStats | undefined): FileRecor
 
 function isSame(found: FileRecord, stats: BigIntStats): boolean {
   return found.foundMtimeNs === String(stats.mtimeNs) && found.sizeBytes === Number(stats.size);
+}
+
+/** SHA-256 of what stands at the file's own place. */
+function hashAtPlace(file: FileRecord): string {
+  const { placement, sha256 } = file;
+  if (!placement) return sha256;
+  return createHash('sha256')
+    .update(stubOf({ ...file, placement }))
+    .digest('hex');
+}
+
+/** What a step has written is remembered longer than its content is kept. */
+function withoutPlacement(file: FileRecord): FileRecord {
+  const { version, sizeBytes, sha256, mediaType, modifiedMs, inode } = file;
+  return { version, sizeBytes, sha256, mediaType, modifiedMs, inode };
+}
+
+function isSamePlacement(one: Placement | undefined, other: Placement): boolean {
+  return one?.extents.join() === other.extents.join();
 }
 
 function doneBy(metadata: Metadata, step: StepKey | undefined): readonly Done[] {

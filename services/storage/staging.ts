@@ -3,12 +3,18 @@ import { rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 
-import { cancelled } from '../../runtime/errors.js';
+import { abortable } from './abortable.js';
+import type { Chunks } from './abortable.js';
+import type { Placement } from './depot.js';
 import { createFile } from './durable.js';
 import { fileTooLarge } from './failures.js';
 import { SNIFFED_BYTES } from './media-types.js';
 
 const BUFFER_BYTES = 256 * 1024;
+/** Enough for most files; larger ones get the whole buffer. */
+const FIRST_BUFFER_BYTES = 16 * 1024;
+/** Chunks from this size on are written as they are, where nothing waits before them. */
+const LARGE_CHUNK_BYTES = 64 * 1024;
 
 /** A whole content in a temporary file, durable, not yet at its place. */
 export interface Staged {
@@ -18,6 +24,8 @@ export interface Staged {
   readonly inode: string;
   /** The first bytes. */
   readonly head: Uint8Array;
+  /** The content lies elsewhere, and the temporary file says so. */
+  readonly placement?: Placement;
 }
 
 export interface StageOptions {
@@ -31,7 +39,7 @@ export interface StageOptions {
 export async function stage(
   folder: string,
   name: string,
-  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  source: Chunks,
   options: StageOptions,
 ): Promise<Staged> {
   const file = path.join(folder, name);
@@ -50,12 +58,12 @@ export async function stage(
   }
 }
 
-/** Gathers chunks of any size into writes of one size, hashing on the way. */
+/** Gathers small chunks into larger writes, and hashes while the disk writes. */
 class Sink {
   readonly #handle: FileHandle;
   readonly #options: StageOptions;
   readonly #hash = createHash('sha256');
-  readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  #buffer = Buffer.alloc(0);
   #used = 0;
   #sizeBytes = 0;
   #head: Uint8Array | undefined;
@@ -70,8 +78,14 @@ class Sink {
     this.#sizeBytes += chunk.length;
     if (this.#sizeBytes > maxBytes)
       throw fileTooLarge('max_file_bytes', what, this.#sizeBytes, maxBytes);
+    if (this.#used === 0 && chunk.length >= LARGE_CHUNK_BYTES) {
+      await this.#append(chunk);
+      signal?.throwIfAborted();
+      return;
+    }
     for (let at = 0; at < chunk.length;) {
-      const piece = chunk.subarray(at, at + BUFFER_BYTES - this.#used);
+      this.#makeRoom(chunk.length - at);
+      const piece = chunk.subarray(at, at + this.#buffer.length - this.#used);
       this.#buffer.set(piece, this.#used);
       this.#used += piece.length;
       at += piece.length;
@@ -88,65 +102,29 @@ class Sink {
   }
 
   async #flush(): Promise<void> {
-    const data = this.#buffer.subarray(0, this.#used);
-    this.#head ??= Uint8Array.from(data.subarray(0, SNIFFED_BYTES));
-    this.#hash.update(data);
-    // A write may be a short one, such as just before the disk is full.
-    for (let at = 0; at < data.length;)
-      at += (await this.#handle.write(data, at, data.length - at)).bytesWritten;
+    await this.#append(this.#buffer.subarray(0, this.#used));
     this.#used = 0;
   }
-}
 
-/** The same items; throws the reason of `signal` as soon as it aborts, also while the source is silent. */
-async function* abortable<T>(
-  source: AsyncIterable<T> | Iterable<T>,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<T, void> {
-  if (!signal) {
-    yield* source;
-    return;
+  /** A buffer that takes at least one byte more. */
+  #makeRoom(bytes: number): void {
+    if (this.#used + bytes <= this.#buffer.length || this.#buffer.length === BUFFER_BYTES) return;
+    const isSmall = this.#used + bytes <= FIRST_BUFFER_BYTES;
+    const larger = Buffer.allocUnsafeSlow(isSmall ? FIRST_BUFFER_BYTES : BUFFER_BYTES);
+    larger.set(this.#buffer.subarray(0, this.#used));
+    this.#buffer = larger;
   }
-  signal.throwIfAborted();
-  const iterator = iteratorOf(source);
-  let ended = false;
-  try {
-    for (;;) {
-      const next = await unlessAborted(() => iterator.next(), signal);
-      ended = next.done === true;
-      if (next.done === true) return;
-      yield next.value;
-    }
-  } finally {
-    // A silent source would keep us waiting for its end: it is told, not waited for.
-    if (!ended) void Promise.resolve(iterator.return?.()).catch(() => undefined);
+
+  async #append(data: Uint8Array): Promise<void> {
+    this.#head ??= Uint8Array.from(data.subarray(0, SNIFFED_BYTES));
+    const writing = this.#writeAll(data);
+    this.#hash.update(data);
+    await writing;
   }
-}
 
-/**
- * The promise of `start`, or the reason of `signal` if that comes first. A promise and a listener of its own for each call: a race against
- * one promise that lives as long as the signal would keep the results of all calls, that is, the whole file.
- */
-function unlessAborted<T>(start: () => Promise<T> | T, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const fail = (): void => {
-      reject(signal.reason instanceof Error ? signal.reason : cancelled());
-    };
-    if (signal.aborted) {
-      fail();
-      return;
-    }
-    signal.addEventListener('abort', fail, { once: true });
-    Promise.resolve(start())
-      .then(resolve, reject)
-      .finally(() => {
-        signal.removeEventListener('abort', fail);
-      });
-  });
-}
-
-function iteratorOf<T>(source: AsyncIterable<T> | Iterable<T>): AsyncIterator<T> | Iterator<T> {
-  return Symbol.asyncIterator in source
-    ? source[Symbol.asyncIterator]()
-    : source[Symbol.iterator]();
+  /** A write may be a short one, such as just before the disk is full. */
+  async #writeAll(data: Uint8Array): Promise<void> {
+    for (let at = 0; at < data.length;)
+      at += (await this.#handle.write(data, at, data.length - at)).bytesWritten;
+  }
 }

@@ -1,14 +1,18 @@
 import { mkdir, realpath } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 
-import { FractoryError, invalidArgument } from '../../runtime/errors.js';
-import { checkName } from '../../runtime/names.js';
 import { status } from '@grpc/grpc-js';
+
+import { FractoryError } from '../../runtime/errors.js';
+import { checkHash, checkPlace, checkRef, checkWriteOptions } from './checks.js';
 import { ClientFolder } from './client-folder.js';
+import { chunksOf, stubOf } from './depot.js';
+import type { ContentSource, Depot, OpenContent, PlacedContent, Placement } from './depot.js';
 import {
-  dataLoss,
+  contentLost,
   fileNotFound,
   fileTooLarge,
+  isFreed,
   isReadOnly,
   nameOf,
   translate,
@@ -17,146 +21,147 @@ import {
 } from './failures.js';
 import type { FileRef } from './failures.js';
 import type { StorageLimits } from './limits.js';
+import { FileContent } from './file-content.js';
 import { listNames } from './listing.js';
+import type { NameQuery } from './listing.js';
 import { Locks } from './locks.js';
-import { mediaTypeOf } from './media-types.js';
+import { mediaTypeOf, mediaTypeOfName } from './media-types.js';
 import type { FileRecord } from './metadata.js';
+import { freeOrphans } from './orphans.js';
 import { Owner } from './owner.js';
-import { verifiedChunks } from './reading.js';
+import { heldBack, verifiedChunks } from './reading.js';
+import { rootIdOf } from './root-id.js';
 import { Shelf } from './shelf.js';
-import type { Look, StepKey } from './shelf.js';
+import type { Look, ShelfParts } from './shelf.js';
+import { Slots } from './slots.js';
 import { stage } from './staging.js';
+import type { Staged } from './staging.js';
+import { storedFile } from './stored-file.js';
+import type {
+  CallOptions,
+  DeleteOptions,
+  FilePage,
+  ListOptions,
+  OpenedFile,
+  SharedFile,
+  StoredFile,
+  StoreOptions,
+  WriteOptions,
+} from './stored-file.js';
 import { sweep } from './sweep.js';
 
-/** A file as callers see it. */
-export interface StoredFile extends FileRef {
-  /** Grows with every write of this name; never used twice. */
-  readonly version: bigint;
-  readonly sizeBytes: number;
-  /** Hex. */
-  readonly sha256: string;
-  readonly mediaType: string;
-  readonly modifiedMs: number;
-}
-
-/** An open file; it stays what it was when it was opened, whatever is written meanwhile. Dispose it. */
-export interface OpenedFile extends AsyncDisposable {
-  readonly file: StoredFile;
-  /** The content, once. The end without an error says that its hash was right. */
-  chunks(): AsyncIterable<Uint8Array>;
-}
-
-export interface CallOptions {
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface WriteOptions extends CallOptions {
-  /** Write only if the file has this version now; 0 = only if it doesn't exist. */
-  readonly ifVersion?: bigint | undefined;
-  /** Empty or absent = told from the name, else from the first bytes. */
-  readonly mediaType?: string | undefined;
-  /** Hex; the write is refused unless the content has this hash. */
-  readonly sha256?: string | undefined;
-  /** A repeat by the same step with the same content is not a new version. */
-  readonly step?: StepKey | undefined;
-}
-
-export type DeleteOptions = Pick<WriteOptions, 'ifVersion' | 'step'>;
-
-export interface ListOptions extends CallOptions {
-  /** Empty or absent = all clients. */
-  readonly client?: string;
-  readonly prefix?: string;
-  /** 0 or absent = the limit `max_page_size`, which is also the most. */
-  readonly pageSize?: number;
-  /** `nextPageToken` of the page before. */
-  readonly pageToken?: string;
-}
-
-export interface FilePage {
-  readonly files: readonly StoredFile[];
-  /** Empty = this was the last page. */
-  readonly nextPageToken: string;
-}
-
-const SHA256 = /^[0-9a-f]{64}$/i;
-const MAX_MEDIA_TYPE_CHARACTERS = 255;
-const MAX_ADOPTIONS = 10;
+/** Looks at a file that is changed all the time. */
+const MAX_LOOKS = 10;
 
 /**
  * Files of clients under one folder, which any number of processes may serve at the same time. Writes are atomic and durable; what is
- * read is verified.
+ * read is verified. Content may lie elsewhere (`depot.ts`); names and what is known of files are always here.
  */
 export class FileStore {
   readonly #root: string;
   readonly #owner: Owner;
-  readonly #locks: Locks;
   readonly #limits: StorageLimits;
-  readonly #now: () => number;
-  #transfers = 0;
+  readonly #depot: Depot | undefined;
+  readonly #depositLabel: string | undefined;
+  readonly #shelfParts: ShelfParts;
+  readonly #transfers: Slots;
+  readonly #kept: Slots;
 
-  private constructor(root: string, owner: Owner, limits: StorageLimits, now: () => number) {
+  private constructor(root: string, owner: Owner, limits: StorageLimits, options: OpenOptions) {
+    const { now = Date.now, depot, depositLabel } = options;
     this.#root = root;
     this.#owner = owner;
     this.#limits = limits;
-    this.#locks = new Locks(owner, limits.lock_timeout_ms);
-    this.#now = now;
+    this.#depot = depot;
+    this.#depositLabel = depositLabel;
+    this.#shelfParts = {
+      ...{ owner, now, locks: new Locks(owner, limits.lock_timeout_ms) },
+      dropped: (placement) => depot?.release(placement),
+    };
+    this.#transfers = new Slots({
+      ...{ limit: 'max_transfers', allowed: limits.max_transfers },
+      ...{ what: 'transfers are under way', reason: 'TOO_MANY_TRANSFERS' },
+    });
+    this.#kept = new Slots({
+      ...{ limit: 'max_kept_files', allowed: limits.max_kept_files },
+      ...{ what: 'files are kept open for runs', reason: 'TOO_MANY_KEPT_FILES' },
+    });
   }
 
   /** Opens the folder, makes it if need be, and removes what dead processes left in it. */
   static async open(
     folder: string,
     limits: StorageLimits,
-    now: () => number = Date.now,
+    options: StoreOptions = {},
   ): Promise<FileStore> {
     return translated('write', 'the storage folder', async () => {
       await mkdir(folder, { recursive: true });
       const root = await realpath(folder);
-      const store = new FileStore(root, await Owner.ofThisProcess(), limits, now);
-      await sweep(root, store.#owner, (ref) => store.#shelf(ref.client).repair(ref));
+      const owner = await Owner.ofThisProcess();
+      const { depot, writesToDepot = depot !== undefined } = options;
+      const depositLabel = writesToDepot ? await labelOf(root, owner) : undefined;
+      const store = new FileStore(root, owner, limits, { ...options, depositLabel });
+      await sweep(root, owner, (ref) => store.#shelf(ref.client).repair(ref));
       return store;
     });
   }
 
   /** Uploads and downloads under way. */
   get transfers(): number {
-    return this.#transfers;
+    return this.#transfers.taken;
+  }
+
+  /** Files that are kept open for results of runs. */
+  get kept(): number {
+    return this.#kept.taken;
+  }
+
+  /** Frees content elsewhere that dead processes have left and no file has; returns the number of extents. */
+  async freeOrphans(signal: AbortSignal): Promise<number> {
+    const depot = this.#depot;
+    if (!depot || this.#depositLabel === undefined) return 0;
+    const repair = (ref: FileRef): Promise<void> => this.#shelf(ref.client).repair(ref);
+    const search = { root: this.#root, owner: this.#owner, depot, repair, signal };
+    return freeOrphans({ ...search, prefix: `${this.#depositLabel}~` });
   }
 
   /** Replaces a file. On any failure, and until it is durable, the old content stays. */
   async write(
     ref: FileRef,
-    source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    source: ContentSource,
     options: WriteOptions = {},
   ): Promise<StoredFile> {
     checkRef(ref);
     checkWriteOptions(options);
-    const transfer = this.#transfer();
+    const end = this.#transfers.take();
     try {
       return await translated('write', nameOf(ref), () => this.#write(ref, source, options));
     } finally {
-      transfer[Symbol.dispose]();
+      end();
     }
   }
 
   /** Opens a file for reading. */
   async open(ref: FileRef, options: CallOptions = {}): Promise<OpenedFile> {
     checkRef(ref);
-    const transfer = this.#transfer();
+    const { signal } = options;
+    const end = this.#transfers.take();
     try {
-      const { handle, record } = await translated('read', nameOf(ref), () =>
-        this.#find(ref, options.signal),
-      );
-      return {
-        file: storedFile(ref, record),
-        chunks: () => this.#chunks(ref, handle, record, options.signal),
-        [Symbol.asyncDispose]: async () => {
-          transfer[Symbol.dispose]();
-          await handle.close();
-        },
-      };
+      return await translated('read', nameOf(ref), () => this.#open(ref, end, signal));
     } catch (error) {
-      transfer[Symbol.dispose]();
+      end();
+      throw error;
+    }
+  }
+
+  /** A file for readers who come for its content themselves, until `untilMs` (ms since 1970). They verify it: its hash is known. */
+  async share(ref: FileRef, untilMs: number, options: CallOptions = {}): Promise<SharedFile> {
+    checkRef(ref);
+    const end = this.#kept.take();
+    try {
+      return await translated('read', nameOf(ref), () => this.#share(ref, untilMs, end, options));
+    } catch (error) {
+      end();
       throw error;
     }
   }
@@ -218,6 +223,14 @@ export class FileStore {
     });
   }
 
+  /** Names only, by client and name: no file is looked at. */
+  names(query: NameQuery, most: number): Promise<readonly FileRef[]> {
+    return translated('read', 'the storage folder', async () => {
+      const { refs } = await listNames(this.#root, { ...query, pageSize: most + 1 }, most + 1);
+      return refs;
+    });
+  }
+
   async #listed(ref: FileRef, signal: AbortSignal | undefined): Promise<StoredFile | undefined> {
     try {
       return await this.stat(ref, { signal });
@@ -229,23 +242,13 @@ export class FileStore {
     }
   }
 
-  async #write(
-    ref: FileRef,
-    source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    options: WriteOptions,
-  ): Promise<StoredFile> {
-    const { signal, ifVersion, step } = options;
+  async #write(ref: FileRef, source: ContentSource, options: WriteOptions): Promise<StoredFile> {
+    const { ifVersion, step } = options;
     const folder = new ClientFolder(this.#root, ref.client);
     await folder.ensure();
     await this.#refuseEarly(ref, options);
-    const staged = await stage(folder.temporary, this.#owner.newName('put', ref.name), source, {
-      what: nameOf(ref),
-      maxBytes: this.#limits.max_file_bytes,
-      signal,
-    });
+    const staged = await this.#stage(ref, folder, source, options);
     try {
-      checkHash(ref, staged.sha256, options.sha256);
-      signal?.throwIfAborted();
       const mediaType = options.mediaType || mediaTypeOf(ref.name, staged.head);
       const record = await this.#shelf(ref.client).put(ref, staged, mediaType, { ifVersion, step });
       return storedFile(ref, record);
@@ -254,22 +257,117 @@ export class FileStore {
     }
   }
 
-  /** The open content with its record. The caller owns the handle. */
-  async #find(
+  /** Puts all of the content, found right, into a temporary file, or elsewhere with a temporary file that says where. */
+  async #stage(
+    ref: FileRef,
+    folder: ClientFolder,
+    source: ContentSource,
+    { signal, sha256, mediaType }: WriteOptions,
+  ): Promise<Staged> {
+    const name = this.#owner.newName('put', ref.name);
+    const depot = this.#depositLabel === undefined ? undefined : this.#depot;
+    const limits = { what: nameOf(ref), maxBytes: this.#limits.max_file_bytes, signal };
+    if (!depot) {
+      const staged = await stage(folder.temporary, name, chunksOf(source), limits);
+      try {
+        checkHash(ref, staged.sha256, sha256);
+        signal?.throwIfAborted();
+        return staged;
+      } catch (error) {
+        await folder.discard(name);
+        throw error;
+      }
+    }
+    const label = this.#owner.newName(this.#depositLabel ?? '', nameOf(ref));
+    const wantsHead = !mediaType && mediaTypeOfName(ref.name) === undefined;
+    const deposit = await depot.deposit(source, { ...limits, label, wantsHead });
+    try {
+      checkHash(ref, deposit.sha256, sha256);
+      signal?.throwIfAborted();
+      const stub = Buffer.from(stubOf(deposit));
+      const options = { ...limits, maxBytes: stub.length };
+      const { inode } = await stage(folder.temporary, name, [stub], options);
+      return { ...deposit, name, inode };
+    } catch (error) {
+      depot.release(deposit.placement);
+      throw error;
+    }
+  }
+
+  async #open(ref: FileRef, end: () => void, signal: AbortSignal | undefined): Promise<OpenedFile> {
+    const found = await this.#findOr(ref, signal, (content, depot) => depot.open(content, signal));
+    const { record, handle, placed } = found;
+    return {
+      file: storedFile(ref, record),
+      chunks: () =>
+        placed
+          ? this.#placedChunks(ref, record, placed)
+          : this.#chunks(ref, handle, record, signal),
+      [Symbol.asyncDispose]: async () => {
+        end();
+        await (placed ? placed[Symbol.asyncDispose]() : handle.close());
+      },
+    };
+  }
+
+  async #share(
+    ref: FileRef,
+    untilMs: number,
+    end: () => void,
+    { signal }: CallOptions,
+  ): Promise<SharedFile> {
+    const found = await this.#findOr(ref, signal, (content, depot) =>
+      depot.memory(content, untilMs, signal),
+    );
+    const { record, handle, placed } = found;
+    const file = storedFile(ref, record);
+    if (!placed)
+      return { kind: 'content', file, content: new FileContent(ref, handle, record, end) };
+    end();
+    return { kind: 'memory', file, memory: placed };
+  }
+
+  /**
+   * What `#find` finds, or for a content that lies elsewhere what `use` makes of it; what stands in its place is closed then. Of nothing there is no
+   * memory, so an empty content counts as one of the folder.
+   */
+  async #findOr<T>(
     ref: FileRef,
     signal: AbortSignal | undefined,
-  ): Promise<{ handle: FileHandle; record: FileRecord }> {
+    use: (content: PlacedContent, depot: Depot) => Promise<T>,
+  ): Promise<Found & { readonly placed?: T }> {
+    let seen: bigint | undefined;
+    for (;;) {
+      const found = await this.#find(ref, signal);
+      const { handle, record } = found;
+      const { placement } = record;
+      if (!placement || placement.extents.length === 0) return found;
+      await handle.close();
+      try {
+        const depot = this.#depotOf(ref, placement);
+        return { ...found, placed: await use({ ...record, placement }, depot) };
+      } catch (error) {
+        if (!isFreed(error)) throw error;
+        // Replaced and freed since we looked, or gone for good.
+        if (seen === record.version) throw contentLost(ref, placement.device);
+        seen = record.version;
+      }
+    }
+  }
+
+  /** The open content, or what stands in its place, with its record. The caller owns the handle. */
+  async #find(ref: FileRef, signal: AbortSignal | undefined): Promise<Found> {
     const folder = new ClientFolder(this.#root, ref.client);
     if (!(await folder.exists())) throw fileNotFound(ref);
     const shelf = this.#shelf(ref.client);
-    for (let attempt = 0; attempt < MAX_ADOPTIONS; attempt++) {
+    for (let looks = 0; looks < MAX_LOOKS; looks++) {
       const look = await shelf.look(ref);
-      const { handle } = look;
+      const { handle, stats } = look;
       if (!handle) return await this.#missing(ref, shelf, look);
       try {
         const record = look.record ?? (await shelf.adopt(ref, look, signal));
         if (record) {
-          checkSize(ref, look, record);
+          await checkPlace(ref, handle, Number(stats?.size), record);
           return { handle, record };
         }
       } catch (error) {
@@ -313,6 +411,27 @@ export class FileStore {
     }
   }
 
+  async *#placedChunks(
+    ref: FileRef,
+    { placement, sizeBytes }: FileRecord,
+    content: OpenContent,
+  ): AsyncGenerator<Uint8Array, void> {
+    try {
+      yield* heldBack(content.chunks(), sizeBytes <= this.#limits.verify_first_bytes);
+    } catch (error) {
+      throw placement && isFreed(error) ? contentLost(ref, placement.device) : error;
+    }
+  }
+
+  #depotOf(ref: FileRef, placement: Placement): Depot {
+    if (this.#depot) return this.#depot;
+    throw new FractoryError(
+      status.FAILED_PRECONDITION,
+      'NO_DEPOT',
+      `the content of ${nameOf(ref)} lies on ${placement.device}, which this store does not reach`,
+    );
+  }
+
   /** Spares an upload that is bound to fail; the check that counts is made under the lock. */
   async #refuseEarly(ref: FileRef, options: WriteOptions): Promise<void> {
     const { ifVersion, step } = options;
@@ -324,68 +443,19 @@ export class FileStore {
   }
 
   #shelf(client: string): Shelf {
-    return new Shelf(new ClientFolder(this.#root, client), this.#owner, this.#locks, this.#now);
-  }
-
-  #transfer(): Disposable {
-    const { max_transfers: allowed } = this.#limits;
-    if (this.#transfers >= allowed)
-      throw new FractoryError(
-        status.RESOURCE_EXHAUSTED,
-        'TOO_MANY_TRANSFERS',
-        `${String(this.#transfers)} transfers are under way, the limit max_transfers is ${String(allowed)}`,
-        { retryAfterMs: 200, metadata: { limit: 'max_transfers', allowed: String(allowed) } },
-      );
-    this.#transfers++;
-    let ended = false;
-    return {
-      [Symbol.dispose]: () => {
-        if (!ended) this.#transfers--;
-        ended = true;
-      },
-    };
+    return new Shelf(new ClientFolder(this.#root, client), this.#shelfParts);
   }
 }
 
-function checkRef(ref: FileRef): void {
-  checkName('client', ref.client);
-  checkName('name', ref.name);
+/** Content of a file, or what stands in its place, and what is known of it. Whoever gets it closes the handle. */
+interface Found {
+  readonly handle: FileHandle;
+  readonly record: FileRecord;
 }
 
-function checkWriteOptions(options: WriteOptions): void {
-  const { sha256, mediaType } = options;
-  if (sha256 && !SHA256.test(sha256))
-    throw invalidArgument('sha256', 'is not 64 hexadecimal digits', 'BAD_HASH');
-  if (!mediaType) return;
-  const tooLong = mediaType.length > MAX_MEDIA_TYPE_CHARACTERS;
-  if (tooLong || !/^[\w.+-]+\/[\w.+-]+(\s*;[ -~]*)?$/.test(mediaType))
-    throw invalidArgument(
-      'media_type',
-      `${JSON.stringify(mediaType.slice(0, 80))} is not a media type such as image/png`,
-      'BAD_MEDIA_TYPE',
-    );
-}
+type OpenOptions = StoreOptions & { readonly depositLabel: string | undefined };
 
-function checkHash(ref: FileRef, actual: string, expected: string | undefined): void {
-  if (!expected || expected.toLowerCase() === actual) return;
-  throw invalidArgument(
-    'sha256',
-    `the upload of ${nameOf(ref)} has SHA-256 ${actual}, ${expected.toLowerCase()} was announced`,
-    'HASH_MISMATCH',
-  );
-}
-
-function checkSize(ref: FileRef, look: Look, record: FileRecord): void {
-  const actual = Number(look.stats?.size);
-  if (actual !== record.sizeBytes)
-    throw dataLoss(
-      ref,
-      `is damaged: it has ${String(actual)} bytes, ${String(record.sizeBytes)} were stored`,
-    );
-}
-
-function storedFile(ref: FileRef, record: FileRecord): StoredFile {
-  const { version, sizeBytes, sha256, mediaType, modifiedMs } = record;
-  const { client, name } = ref;
-  return { client, name, version, sizeBytes, sha256, mediaType, modifiedMs };
+/** First part of the labels of all extents of this folder. */
+async function labelOf(root: string, owner: Owner): Promise<string> {
+  return `storage-${await rootIdOf(root, owner)}`;
 }

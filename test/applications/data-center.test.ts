@@ -2,10 +2,17 @@ import { Server, ServerCredentials, status } from '@grpc/grpc-js';
 import type { ServerWritableStream } from '@grpc/grpc-js';
 
 import { DataCenter } from '../../applications/sdk/data-center.js';
-import { math } from '../../applications/sdk/index.js';
-import { ApplicationServiceService, RunState } from '../../protos/gen/fractory/v1/application.js';
+import { math, PlanReady } from '../../applications/sdk/index.js';
+import {
+  ApplicationServiceService,
+  RunState,
+  Topology,
+} from '../../protos/gen/fractory/v1/application.js';
 import type {
   CancelRequest,
+  PlannedStep,
+  PlanRequest,
+  PlanResponse,
   RunEnded,
   RunRequest,
   RunResponse,
@@ -19,8 +26,19 @@ type RunCall = ServerWritableStream<RunRequest, RunResponse>;
 
 const flow = math.add({ input: 1n, by: 1n });
 
+const plannedAdd: PlannedStep = {
+  ...{ step: 'add-1', operation: 'math.add', members: ['math-1'], inputs: [], output: ['integer'] },
+  fixed: [{ name: 'by', value: integerValue(1n) }],
+  ...{ idempotent: true, timeoutMs: 0, retries: 0, map: '' },
+};
+
+interface Answering {
+  readonly signal?: AbortSignal;
+  readonly isPlanOnly?: boolean;
+}
+
 /** An application node that answers as the test says. */
-async function answering(run: (call: RunCall, turn: number) => void, signal?: AbortSignal) {
+async function answering(run: (call: RunCall, turn: number) => void, options: Answering = {}) {
   const cancels: string[] = [];
   const server = new Server();
   let turn = 0;
@@ -34,7 +52,15 @@ async function answering(run: (call: RunCall, turn: number) => void, signal?: Ab
   const serve = (call: RunCall): void => {
     run(call, turn++);
   };
-  server.addService(ApplicationServiceService, { run: serve, cancel });
+  const plans: PlanRequest[] = [];
+  const plan = (
+    { request }: { request: PlanRequest },
+    done: (error: null, response: PlanResponse) => void,
+  ): void => {
+    plans.push(request);
+    done(null, { budgetMs: 7, steps: [plannedAdd] });
+  };
+  server.addService(ApplicationServiceService, { run: serve, cancel, plan });
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
       if (error) reject(error);
@@ -44,10 +70,10 @@ async function answering(run: (call: RunCall, turn: number) => void, signal?: Ab
   const dataCenter = new DataCenter({
     ...{ application: 'test', credentials: { mode: 'open' } },
     applicationNodes: [`127.0.0.1:${String(port)}`],
-    ...(signal ? { signal } : {}),
+    ...options,
   });
   return {
-    ...{ dataCenter, cancels },
+    ...{ dataCenter, cancels, plans },
     [Symbol.dispose]: () => {
       dataCenter.close();
       server.forceShutdown();
@@ -77,7 +103,7 @@ suite('data center, as applications see it', (test) => {
   test('a run that failed throws what failed, with step and member', async () => {
     const failure = {
       ...{ code: status.NOT_FOUND, reason: 'FILE_NOT_FOUND', message: 'there is no file x' },
-      ...{ step: 'read-1', member: 'storage-1', metadata: {} },
+      ...{ step: 'read-1', member: 'storage-1', metadata: {}, retryAfterMs: 0 },
     };
     using node = await answering((call) => {
       end(call, { state: RunState.FAILED, result: undefined, failure });
@@ -110,9 +136,12 @@ suite('data center, as applications see it', (test) => {
 
   test('an interrupt cancels the run at the node before it throws', async () => {
     const interrupted = new AbortController();
-    using node = await answering(() => {
-      interrupted.abort();
-    }, interrupted.signal);
+    using node = await answering(
+      () => {
+        interrupted.abort();
+      },
+      { signal: interrupted.signal },
+    );
     await rejects(node.dataCenter.run(flow, { id: 'r' }), FractoryError, {
       code: status.CANCELLED,
     });
@@ -120,9 +149,45 @@ suite('data center, as applications see it', (test) => {
   });
 
   test('after an interrupt nothing begins any more', async () => {
-    using node = await answering((call) => {
-      end(call);
-    }, AbortSignal.abort());
+    using node = await answering(
+      (call) => {
+        end(call);
+      },
+      { signal: AbortSignal.abort() },
+    );
     await rejects(node.dataCenter.run(flow), FractoryError, { code: status.CANCELLED });
+  });
+
+  test('a plan says who would do what, and nothing runs', async () => {
+    using node = await answering(() => {
+      throw new Error('nothing runs');
+    });
+    const plan = await node.dataCenter.plan(flow, { topology: 'star', budgetMs: 1000 });
+    assert.equal(
+      [plan.name, plan.topology, plan.budgetMs, plan.ends],
+      ['test', 'star', 1000, ['add-1']],
+    );
+    assert.equal(plan.steps[0]?.members, ['math-1']);
+    assert.is(node.plans[0]?.topology, Topology.STAR);
+    assert.equal(
+      node.plans[0]?.graph?.steps.map(({ id }) => id),
+      ['add-1'],
+    );
+  });
+
+  test('where only plans are wanted, a run throws its plan and a write is forgotten', async () => {
+    using node = await answering(
+      () => {
+        throw new Error('nothing runs');
+      },
+      { isPlanOnly: true },
+    );
+    const written = await node.dataCenter.files.write({ client: 'a', name: 'x' }, 'content');
+    assert.is(written.name, 'x');
+    const { plan } = await rejects(node.dataCenter.run(flow), PlanReady);
+    assert.equal(
+      plan.steps.map(({ id }) => id),
+      ['add-1'],
+    );
   });
 });

@@ -135,6 +135,13 @@ const wrongs: readonly Wrong[] = [
     found: /"three" in FRACTORY_ZOOKEEPER_SERVERS/,
   },
   {
+    what: 'a bad value of a device in the environment',
+    ini: STORAGE,
+    environment: { FRACTORY_STORAGE_CONTROLLER_MAX_FILES: 'many' },
+    ...{ section: 'storage_controller', key: 'max_files', expected: /whole number/ },
+    found: /"many" in FRACTORY_STORAGE_CONTROLLER_MAX_FILES/,
+  },
+  {
     what: 'a variable that no key has',
     ini: STORAGE,
     environment: { FRACTORY_ZOOKEEPER_SERVRS: '3' },
@@ -302,11 +309,26 @@ suite('configuration', (test) => {
     assert.is(here.storagePath, path.join(folder.root, '.fractory/storage'));
   });
 
+  test('what the settings of a device need is read from the module that they stand in', async () => {
+    const needs = async (backend: string): Promise<unknown> => {
+      const environment = { FRACTORY_STORAGE_CONTROLLER_BACKEND: backend };
+      const { controllers } = await loadConfig({ environment });
+      return controllers.find(({ type }) => type === 'storage')?.needs;
+    };
+    assert.equal(await needs('files'), []);
+    assert.equal(await needs('block'), [
+      { type: 'block', member: 'block-1', setting: 'backend = block' },
+    ]);
+  });
+
   test('the ini file of the project is sound', async () => {
     const config = await loadConfig({ environment: {} });
     assert.equal(
-      config.controllers.flatMap(({ nodes }) => nodes.map(({ name }) => name)),
+      config.controllers.flatMap(({ listed, nodes }) =>
+        (listed ? nodes : []).map(({ name }) => name),
+      ),
       ['cnn-1', 'math-1', 'application-1', 'storage-1', 'storage-2'],
     );
+    assert.ok(config.controllers.some(({ type, listed }) => type === 'block' && !listed));
   });
 });

@@ -173,10 +173,18 @@ suite('the applications', (test) => {
         [['image-prediction', '--image', text], 1, /UNSUPPORTED_IMAGE.*step predict-2 on cnn-1/],
         [
           ['image-prediction', '--image', text, '--model', 'cat-vs-dogs'],
-          1,
+          3,
           /did you mean cats-vs-dogs/,
         ],
         [['template', '--n', '-1'], 1, /negative.*step factorial-1 on math-1/],
+        [['image-gallery', '--images', nobody], 3, /^error: there is no local .*nobody\.png/],
+        [['image-gallery', '--images', text], 2, /^error: .*text\.png is no folder/],
+        [['image-gallery', '--parallelism', '0'], 2, /expected 1 to 64, found 0/],
+        [['image-gallery', '--client', 'nobody'], 3, /no picture of nobody; --images FOLDER/],
+        [['ensemble', '--image', text, '--weights=-1,1'], 2, /each 0 or more.*found -1,1/],
+        [['ensemble', '--image', text, '--weights', '0,0'], 2, /one above 0, found 0,0/],
+        [['big-sum', '--n', '99999999999', '--parts', '9'], 1, /max_terms.*more --parts/],
+        [['big-sum', '--budget', '0.001'], 5, /--budget SECONDS/],
       ];
       for (const [args, expected, message] of rows) {
         const { code, stdout, stderr } = await dataCenter.run('run', ...args);
@@ -184,6 +192,17 @@ suite('the applications', (test) => {
         assert.match(stderr, message);
         assert.is(stdout, '');
       }
+      const told = await dataCenter.run('run', 'template', '--n', '-1', '--json');
+      const { error } = JSON.parse(told.stdout) as { error: Record<string, string> };
+      assert.equal(
+        [error['code'], error['reason'], error['step'], error['member']],
+        ['INVALID_ARGUMENT', 'OUT_OF_RANGE', 'factorial-1', 'math-1'],
+      );
+      const unknown = await dataCenter.run('run', 'nothing', '--json');
+      assert.match(
+        unknown.stdout,
+        /^\{"error":\{"code":"NOT_FOUND","reason":"UNKNOWN_APPLICATION"/,
+      );
     },
     { timeoutMs },
   );

@@ -81,7 +81,13 @@ export const cnnClaims: Claims = (test, wire) => {
         models: { name: string; state: string; labels?: string[]; accuracy?: number }[];
       }>('CnnService/ListModels', {});
       const state = Object.fromEntries(models.map((model) => [model.name, model.state]));
-      assert.equal(Object.keys(state).sort(), ['altered', 'cats-vs-dogs', 'garbage', 'shapes']);
+      assert.equal(Object.keys(state).sort(), [
+        'altered',
+        'cats-vs-dogs',
+        'cats-vs-dogs-small',
+        'garbage',
+        'shapes',
+      ]);
       assert.equal([state['cats-vs-dogs'], state['shapes']], ['ready', 'ready']);
       assert.match(state['altered'] ?? '', /SHA-256/);
       assert.is.not(state['garbage'], 'ready');

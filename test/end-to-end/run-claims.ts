@@ -195,7 +195,13 @@ export const runClaims: Claims = (test, wire) => {
         [{ steps: [factorial, factorial] }, /first stands for two steps/],
         [{ steps: [{ id: 'a', operation: 'rm -rf' }] }, /not of the form type\.operation/],
         [{ steps: [factorial], edges: [edge('first', 'none')] }, /there is no step none/],
-        [{ steps: [factorial, double('b')] }, /several steps have no edge in/],
+        [
+          {
+            steps: [factorial, double('b')],
+            edges: [{ ...edge('first', 'b'), argument: 'input[1]' }],
+          },
+          /no edge leads to input\[0\] of step b/,
+        ],
         [{ steps: [double('a'), double('b')], edges: [edge('a', 'b'), edge('b', 'a')] }, /cycle/],
       ];
       for (const [graph, message] of rows) {

@@ -18,7 +18,15 @@ import {
 import { assert, suite } from '../suite.js';
 
 const tensor = { datatype: 'FP32', shape: [1n, 2n], data: new Uint8Array(8) };
-const failure = { code: 5, reason: 'X', message: 'gone', step: 's', member: 'm', metadata: {} };
+const failure = {
+  code: 5,
+  reason: 'X',
+  message: 'gone',
+  step: 's',
+  member: 'm',
+  retryAfterMs: 0,
+  metadata: {},
+};
 
 const rows: [string, Value, number, unknown, string, string][] = [
   [

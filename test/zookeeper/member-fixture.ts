@@ -14,6 +14,7 @@ export function record(id: string, type = 'math', instance = `instance of ${id}`
     type,
     address: '127.0.0.1:1',
     metricsAddress: '127.0.0.1:2',
+    dataAddress: '127.0.0.1:3',
     pid: process.pid,
     instance,
     version: '0.0.0',

@@ -154,9 +154,12 @@ export class EmbeddedClient implements Coordinator {
     });
   }
 
-  /** Rejects when the server refuses us; other failures are tried again. */
+  /** Rejects when the server refuses us, and when this end is closed; other failures are tried again. */
   #refusal(): Promise<never> {
     return new Promise((_, reject) => {
+      this.#session.onState((state) => {
+        if (state === 'closed') reject(closedError());
+      });
       this.#session.onFailure((error) => {
         if (isRefusal(error)) reject(error);
       });

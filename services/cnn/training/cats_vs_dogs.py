@@ -140,11 +140,11 @@ def accuracy(network, pictures, labels, size):
     return (torch.cat(found) == labels).float().mean().item()
 
 
-def train(data, epochs, seed):
+def train(data, epochs, seed, build=build_network, sizes=SIZES_TRAINED):
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     pictures, labels = data["train"]
-    network = build_network()
+    network = build()
     # The exported weights are a running average of those of the last steps.
     averaged = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998), use_buffers=True
@@ -164,7 +164,7 @@ def train(data, epochs, seed):
         # Small pictures first, full size later: cheaper, and no worse. The last tenth sees nearly whole
         # pictures, as the served model will.
         progress = epoch / epochs
-        size = SIZES_TRAINED[0 if progress < 0.4 else 1 if progress < 0.75 else 2]
+        size = sizes[0 if progress < 0.4 else 1 if progress < 0.75 else 2]
         gentle = progress >= 0.9
         network.train()
         order = torch.from_numpy(rng.permutation(len(pictures)))
@@ -191,11 +191,11 @@ def train(data, epochs, seed):
     return averaged.module
 
 
-def export(network, path):
+def export(network, path, size=SIZE_SERVED):
     """Evaluation mode and constant folding melt the batch norms into the convolutions."""
     network = network.eval().to(memory_format=torch.contiguous_format)
     torch.onnx.export(
-        network, torch.zeros(1, 3, SIZE_SERVED, SIZE_SERVED), path,
+        network, torch.zeros(1, 3, size, size), path,
         dynamo=False, opset_version=17, do_constant_folding=True, input_names=["input"], output_names=["logits"],
         dynamic_axes={"input": {0: "batch"}, "logits": {0: "batch"}},
     )

@@ -1,7 +1,9 @@
 import { describeOperation } from '../../../controllers/kernel/controller-service.js';
+import { RIGHT_INVOKE } from '../../../controllers/kernel/capabilities/token.js';
 import { Directory } from '../../../controllers/kernel/directory.js';
 import type { MemberKey } from '../../../controllers/kernel/directory.js';
 import type { KernelAccess, RootGrant } from '../../../controllers/kernel/device.js';
+import type { Release } from '../../../protos/gen/fractory/v1/controller.js';
 import type { Member } from '../../../zookeeper/coordinator.js';
 import type { Operation } from '../../../services/adaptor.js';
 import { Kernels } from '../kernel/kernels.js';
@@ -15,6 +17,8 @@ export class MemoryAccess implements KernelAccess {
   readonly list = new MemberList();
   readonly directory: Directory;
   readonly suspected: string[] = [];
+  /** What members were told that runs need no more. */
+  readonly released: ({ readonly member: string } & Release)[] = [];
   /** Called before each connect; may throw. */
   beforeConnect: (member: Member) => void = () => undefined;
   readonly #watchers = new Map<string, Set<() => void>>();
@@ -87,15 +91,36 @@ export class MemoryAccess implements KernelAccess {
     const grants = new Map<string, RootGrant>();
     const { objects } = this.world.place(to.id);
     for (const [name, capability] of objects.roots) {
-      const object = objects.open(capability);
+      const { object } = objects.use(capability, RIGHT_INVOKE);
       if (object.kind === 'operation')
         grants.set(name, { operation: describeOperation(object.operation.spec), capability });
     }
     return Promise.resolve(grants);
   }
 
-  addReply: KernelAccess['addReply'] = (settle) =>
-    this.world.place(APPLICATION).objects.addReply(settle);
+  addReply: KernelAccess['addReply'] = (settle, ends) =>
+    this.world.place(APPLICATION).objects.addReply(settle, ends);
+
+  /** The clock of the kernels stands still, that of the runner goes on. */
+  continueWith: KernelAccess['continueWith'] = (heads, value, rest) =>
+    this.world.place(APPLICATION).kernel.continueWith(heads, value, {
+      ...rest,
+      deadlineMs: this.world.clock.now() + rest.deadlineMs - Date.now(),
+    });
+
+  release: KernelAccess['release'] = (to, release) => {
+    this.released.push({ member: to.id, ...release });
+    this.world.place(APPLICATION).kernel.sendRelease(to, release);
+  };
+
+  /** Replaces how values are fetched. */
+  pull: KernelAccess['memory']['pull'] | undefined;
+
+  get memory(): KernelAccess['memory'] {
+    const { memory } = this.world.place(APPLICATION);
+    const { pull } = this;
+    return pull ? Object.assign(Object.create(memory) as KernelAccess['memory'], { pull }) : memory;
+  }
 
   dispatch: KernelAccess['dispatch'] = (invocation, settle) => {
     this.world.place(APPLICATION).kernel.dispatch(invocation, settle);

@@ -10,6 +10,7 @@ import type {
   CancelResponse,
   ListMembersResponse,
   ListOperationsResponse,
+  PlanResponse,
   RunEvent,
   RunRequest,
   RunResponse,
@@ -21,14 +22,15 @@ import type { StatusCode } from '../../../runtime/errors.js';
 import { silentLogger } from '../../../runtime/logger.js';
 import { RunTable } from '../../../services/application/run-table.js';
 import { assert, rejects, suite } from '../../suite.js';
-import { chain, graph } from '../../services/application/graphs.js';
+import { chain, graph, map, one, step } from '../../services/application/graphs.js';
 import { increment, operation } from '../kernel/kernels.js';
 import { MemoryAccess } from './kernel-access.js';
+import { Operations } from './operations.js';
 
 const hang = operation('math.add', () => new Promise<Value>(() => undefined));
 
 function serve(access: MemoryAccess) {
-  const runs = new RunTable({ maxRuns: 4, maxRemembered: 4 });
+  const runs = new RunTable({ maxRuns: 4, maxRemembered: 4, maxRememberedBytes: 100_000 });
   const runner = new Runner(access, silentLogger());
   const { handlers } = applicationService({
     member: 'application-1',
@@ -87,6 +89,18 @@ suite('fractory.v1.ApplicationService', (test) => {
     const [first, second] = [await run({ run: '' }), await run({ run: '' })];
     assert.match(first[0]?.run ?? '', /^[0-9a-f-]{36}$/);
     assert.is.not(first[0]?.run, second[0]?.run);
+  });
+
+  test('Run and Plan refuse maps that are very deep in maps', async () => {
+    await using access = new MemoryAccess();
+    const { run, call } = serve(access);
+    let deep = graph([step('x')], '>x');
+    for (let depth = 0; depth < 5000; depth++) deep = graph([map('m', deep)], '>m');
+    const code = status.RESOURCE_EXHAUSTED;
+    for (const refused of [run({ graph: deep }), call('plan', { graph: deep, topology: 0 })]) {
+      const error = await rejects(refused, FractoryError, { code });
+      assert.match(error.message, /max_map_depth is 8/);
+    }
   });
 
   const refusals: [string, Partial<RunRequest>, StatusCode, RegExp][] = [
@@ -185,5 +199,54 @@ suite('fractory.v1.ApplicationService', (test) => {
       operations.map(({ name }) => name),
       ['math.add', 'text.read'],
     );
+  });
+
+  test('Plan tells who would do what, and what each step may touch, without running anything', async () => {
+    await using access = new MemoryAccess();
+    const operations = new Operations();
+    for (const index of [1, 2]) access.join(`math-${String(index)}`, operations.all, index);
+    const { call } = serve(access);
+    const inner = graph([step('x', 'math.add', { by: one }, { timeoutMs: 9, retries: 2 })], '>x');
+    const sent = graph(
+      [
+        step('s', 'math.sum'),
+        map('m', inner),
+        step('l', 'math.split', { input: integerValue(3n) }),
+      ],
+      ...['l>m', 'm>s'],
+    );
+    const { steps, budgetMs } = await call<PlanResponse>('plan', { graph: sent, topology: 0 });
+    assert.equal(
+      steps.map(({ step: id, operation: name, map: around, inputs, output }) => [
+        ...[id, name, around, inputs, output],
+      ]),
+      [
+        ['l', 'math.split', '', [], ['list']],
+        ['m', '', '', ['input'], ['list']],
+        ['x', 'math.add', 'm', ['input'], ['integer']],
+        ['s', 'math.sum', '', ['input'], ['integer']],
+      ],
+    );
+    assert.equal(
+      steps.map(({ members }) => members.length),
+      [1, 0, 2, 1],
+    );
+    const x = steps[2];
+    assert.equal(
+      [x?.fixed, x?.timeoutMs, x?.retries, x?.idempotent],
+      [[{ name: 'by', value: one }], 9, 2, true],
+    );
+    assert.is(budgetMs, access.limits.default_budget_ms);
+    assert.equal([operations.begun, access.world.carried], [[], []]);
+  });
+
+  test('Plan refuses what Run refuses', async () => {
+    await using access = new MemoryAccess();
+    access.join('math-1', new Operations().all);
+    const { call } = serve(access);
+    for (const bad of [undefined, graph([]), graph([step('a', 'math.nothing')])])
+      await rejects(call('plan', { graph: bad, topology: 0 }), FractoryError, {
+        code: status.INVALID_ARGUMENT,
+      });
   });
 });

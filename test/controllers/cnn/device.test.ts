@@ -27,7 +27,7 @@ suite('the device of a CNN node', (test) => {
     });
     assert.equal(
       device.adaptor.operations.map(({ spec }) => spec.name),
-      ['cnn.predict'],
+      ['cnn.predict', 'cnn.inspect'],
     );
     const list = device.services[0]?.handlers['listModels'];
     const { models } = (await (list?.kind === 'unary' && list.handle({}, undefined as never))) as {
@@ -35,7 +35,13 @@ suite('the device of a CNN node', (test) => {
     };
     assert.equal(
       models.map(({ name, state }) => `${name}: ${state}`),
-      ['cats-vs-dogs: ready', 'of-its-own: ready', 'of-the-data-center: ready', 'shapes: ready'],
+      [
+        'cats-vs-dogs: ready',
+        'cats-vs-dogs-small: ready',
+        'of-its-own: ready',
+        'of-the-data-center: ready',
+        'shapes: ready',
+      ],
     );
   });
 });

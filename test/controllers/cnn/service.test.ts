@@ -96,6 +96,7 @@ suite('fractory.v1.CnnService', (test) => {
       models.map(({ name, state }) => [name, state]),
       [
         ['cats-vs-dogs', 'ready'],
+        ['cats-vs-dogs-small', 'ready'],
         ['shapes', 'ready'],
       ],
     );

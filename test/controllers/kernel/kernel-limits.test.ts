@@ -1,7 +1,7 @@
 import { status } from '@grpc/grpc-js';
 
-import { encodeContinuation } from '../../../controllers/kernel/continuation.js';
-import { narrow } from '../../../controllers/kernel/token.js';
+import { encodeContinuation } from '../../../controllers/kernel/graph/continuation.js';
+import { narrow } from '../../../controllers/kernel/capabilities/token.js';
 import type { Value } from '../../../protos/gen/fractory/v1/value.js';
 import { bytesValue, integerValue, textValue } from '../../../protos/values.js';
 import { FractoryError } from '../../../runtime/errors.js';
@@ -109,7 +109,7 @@ suite('limits of the kernel', (test) => {
     reply.revoke();
   });
 
-  test('inline_limit_bytes refuses a result that is too large', async () => {
+  test('inline_limit_bytes: a larger result stays with its producer until its lease ends', async () => {
     await using world = new Kernels({ inline_limit_bytes: 1024 });
     const sizes = [1024, 1025];
     world.add('a', [
@@ -120,9 +120,10 @@ suite('limits of the kernel', (test) => {
     await world.dispatch('a', world.chain([capability], fits));
     resultOf(await fits.outcome);
     await world.dispatch('a', world.chain([capability], tooLarge));
-    const { code, message } = failureOf(await tooLarge.outcome);
-    assert.is(code, status.RESOURCE_EXHAUSTED);
-    assert.match(message, /1025.*inline_limit_bytes is 1024/);
+    const { kind } = resultOf(await tooLarge.outcome);
+    assert.is(kind?.$case === 'memory' ? kind.value.sizeBytes : 0n, 1025n);
+    assert.is(world.place('a').own.count, 1);
+    world.clock.advance(10_001);
   });
 
   test('checks come in order: epoch, tag, liveness, caveats, arguments, room', () => {

@@ -1,12 +1,16 @@
 import { limitsSection } from '../../../config/limits.js';
 import type { Limits } from '../../../config/limits.js';
-import { encodeContinuation } from '../../../controllers/kernel/continuation.js';
+import { encodeContinuation } from '../../../controllers/kernel/graph/continuation.js';
 import { Kernel } from '../../../controllers/kernel/kernel.js';
 import { KernelMetrics } from '../../../controllers/kernel/metrics.js';
-import { ObjectTable } from '../../../controllers/kernel/objects.js';
-import type { Outcome, ReplyPair } from '../../../controllers/kernel/objects.js';
-import { narrow } from '../../../controllers/kernel/token.js';
-import type { Capability, Caveat } from '../../../protos/gen/fractory/v1/capability.js';
+import { ObjectTable } from '../../../controllers/kernel/capabilities/objects.js';
+import type { Outcome, ReplyPair } from '../../../controllers/kernel/capabilities/objects.js';
+import { narrow } from '../../../controllers/kernel/capabilities/token.js';
+import { Memories } from '../../../controllers/kernel/memory/memories.js';
+import { OwnMemories } from '../../../controllers/kernel/memory/own-memories.js';
+import type { RemoteMemories } from '../../../controllers/kernel/memory/remote-memories.js';
+import type { Capability } from '../../../protos/gen/fractory/v1/capability.js';
+import type { Caveat } from '../../../protos/gen/fractory/v1/caveat.js';
 import { Invocation } from '../../../protos/gen/fractory/v1/controller.js';
 import { Receipt } from '../../../protos/gen/fractory/v1/graph.js';
 import type { Value } from '../../../protos/gen/fractory/v1/value.js';
@@ -17,10 +21,10 @@ import { unavailable } from '../../../runtime/errors.js';
 import type { FractoryError } from '../../../runtime/errors.js';
 import { silentLogger } from '../../../runtime/logger.js';
 import { noTracer } from '../../../runtime/tracing/tracer.js';
-import type { Arguments, InvocationContext, Operation } from '../../../services/adaptor.js';
+import type { Arguments, Operation } from '../../../services/adaptor.js';
 import { assert } from '../../suite.js';
 
-export type Perform = (args: Arguments, context: InvocationContext) => Value | Promise<Value>;
+export type Perform = Operation['perform'];
 
 /** An operation that takes `input` and, if it is given, `by`. */
 export function operation(name: string, perform: Perform): Operation {
@@ -51,6 +55,8 @@ export const increment = operation('math.add', (args) => integerValue(integerOf(
 export interface Place {
   readonly kernel: Kernel;
   readonly objects: ObjectTable;
+  readonly own: OwnMemories;
+  readonly memory: Memories;
   /** Objects at the beginning: those of its operations. */
   readonly rootObjects: number;
 }
@@ -76,10 +82,13 @@ export class Kernels {
   }
 
   add(member: string, operations: readonly Operation[], epoch = 7n, tracer = noTracer): Place {
-    const objects = new ObjectTable(member, () => operations);
+    const { clock, limits } = this;
+    const objects = new ObjectTable(member, () => operations, { clock, limits });
     objects.begin(epoch);
+    const own = new OwnMemories({ objects, limits, clock, log: silentLogger() });
+    const memory = new Memories({ member, objects, own, remote: this.#remote() });
     const kernel = new Kernel({
-      ...{ member, objects, limits: this.limits, clock: this.clock, log: silentLogger() },
+      ...{ member, objects, memory, limits, clock, log: silentLogger() },
       metrics: new KernelMetrics({ data_center: 'test', member, type: 'math' }),
       checkLeadership: () => undefined,
       tracer,
@@ -92,8 +101,11 @@ export class Kernels {
           settle(this.#deliver(owner.id, sent));
         });
       },
+      release: ({ id }, release) => {
+        this.#places.get(id)?.kernel.release(release);
+      },
     });
-    const place = { kernel, objects, rootObjects: objects.size };
+    const place = { kernel, objects, own, memory, rootObjects: objects.size };
     this.#places.set(member, place);
     return place;
   }
@@ -106,17 +118,41 @@ export class Kernels {
   capability(member: string, name: string, caveat: Partial<Caveat> = {}): Capability {
     const root = this.place(member).objects.roots.get(name)!;
     if (Object.keys(caveat).length === 0) return root;
-    return narrow(root, { expiresAtMs: 0n, arguments: [], step: undefined, ...caveat });
+    return narrow(root, caveat);
   }
 
-  reply(member: string): Reply {
+  /** Starts one head from a member, as an application node starts a run. */
+  begin(member: string, head: Uint8Array, value: Value | undefined, reply: ReplyPair): void {
+    this.place(member).kernel.continueWith([head], value, {
+      ...{ shared: [], deadlineMs: this.clock.now() + 5000, traceparent: '', attempt: 1 },
+      onFailure: [encodeContinuation(reply.failure, 'failure')],
+    });
+  }
+
+  narrowed(capability: Capability, caveat: Partial<Caveat>): Capability {
+    return narrow(capability, caveat);
+  }
+
+  /** Stops a kernel without grace. */
+  async stop(member: string): Promise<void> {
+    const stopped = this.place(member).kernel.stop(0);
+    this.clock.advance(0);
+    await stopped;
+  }
+
+  /** Tells a member that a run has ended. */
+  release(member: string, capability: Capability, attempt = 1): void {
+    this.place(member).kernel.release({ capabilities: [capability], attempt, ended: true });
+  }
+
+  reply(member: string, ends?: readonly string[]): Reply {
     let count = 0;
     let resolve: (outcome: Outcome) => void = () => undefined;
     const outcome = new Promise<Outcome>((done) => (resolve = done));
     const pair = this.place(member).objects.addReply((settled) => {
       count++;
       resolve(settled);
-    });
+    }, ends);
     return { ...pair, outcome, settled: () => count };
   }
 
@@ -132,7 +168,7 @@ export class Kernels {
       onSuccess = [encodeContinuation(capability, 'input', onSuccess)];
     return {
       ...{ id: 0n, capability: capabilities[0], budgetMs: 10_000, receipts: [], hops: 0 },
-      ...{ sentAtUs: 0n, traceparent: '', onSuccess },
+      ...{ sentAtUs: 0n, traceparent: '', onSuccess, shared: [], attempt: 0, retries: 0 },
       onFailure: [encodeContinuation(reply.failure, 'failure')],
       arguments: [{ name: 'input', value: input }],
       ...fields,
@@ -144,6 +180,26 @@ export class Kernels {
     return new Promise((resolve) => {
       this.place(member).kernel.dispatch(invocation, resolve);
     });
+  }
+
+  /** Reads memories of other members straight from their tables. */
+  #remote(): RemoteMemories {
+    const unused = (): Promise<never> => Promise.reject(new Error('not in this test'));
+    return {
+      read: async ({ capability, offset, length }, sink, signal) => {
+        const open = this.place(capability!.owner).own.openRead(
+          ...[capability!, { offset: Number(offset), length: Number(length) }],
+        );
+        sink.begin(open.sizeBytes);
+        for await (const chunk of open.chunks(65_536, signal)) {
+          const room = sink.room(chunk.length);
+          room.set(chunk);
+          await sink.filled(room);
+        }
+        return { sizeBytes: BigInt(open.sizeBytes), sha256: new Uint8Array() };
+      },
+      ...{ copy: unused, write: unused, revoke: unused },
+    };
   }
 
   #deliver(member: string, invocation: Invocation): FractoryError | undefined {
@@ -159,7 +215,9 @@ export class Kernels {
 
   [Symbol.asyncDispose](): Promise<void> {
     for (const [member, place] of this.#places) {
-      assert.is(place.kernel.running, 0, `${member} still runs something`);
+      const nothing = { running: 0, gates: 0, maps: 0, activities: 0 };
+      assert.equal(place.kernel.counts, nothing, `${member} still holds something`);
+      assert.is(place.own.count, 0, `${member} keeps memories`);
       assert.is(place.objects.size, place.rootObjects, `${member} has objects left`);
     }
     assert.is(this.clock.pending, 0, 'a timer is left');

@@ -1,6 +1,6 @@
 import { Link } from '../../../controllers/kernel/link.js';
 import type { FramePipe } from '../../../controllers/kernel/link.js';
-import type { Frame, Invocation } from '../../../protos/gen/fractory/v1/controller.js';
+import type { Frame, Invocation, Release } from '../../../protos/gen/fractory/v1/controller.js';
 import { bytesValue } from '../../../protos/values.js';
 import { limitExceeded, unavailable } from '../../../runtime/errors.js';
 import type { FractoryError } from '../../../runtime/errors.js';
@@ -11,7 +11,7 @@ const hello = { dataCenter: 'test', member: 'a', epoch: 1n };
 function invocation(bytes = 0): Invocation {
   return {
     ...{ id: 0n, capability: undefined, onSuccess: [], onFailure: [], budgetMs: 1, receipts: [] },
-    ...{ hops: 0, sentAtUs: 0n, traceparent: '' },
+    ...{ hops: 0, sentAtUs: 0n, traceparent: '', shared: [], attempt: 0, retries: 0 },
     arguments: [{ name: 'input', value: bytesValue('', new Uint8Array(bytes)) }],
   };
 }
@@ -22,6 +22,7 @@ class OneEnd implements FramePipe {
   readonly messages: string[][] = [];
   readonly frames: Frame[] = [];
   readonly arrived: Invocation[] = [];
+  readonly released: Release[] = [];
   readonly lost: FractoryError[] = [];
   readonly greetings: string[] = [];
   takesMore = true;
@@ -31,6 +32,7 @@ class OneEnd implements FramePipe {
     {
       hello: ({ member }) => this.greetings.push(member),
       invocation: (received) => this.arrived.push(received),
+      release: (received) => this.released.push(received),
       lost: (cause) => this.lost.push(cause),
     },
     hello,
@@ -115,6 +117,23 @@ suite('link', (test) => {
     assert.is(end.link.pending, 8192);
     end.link.lose(unavailable('OWNER_LOST', 'the test is over'));
     assert.is(refused.length, 8193);
+  });
+
+  test('refuses with LINK_BUSY when too many bytes wait, until they have gone', async () => {
+    const end = new OneEnd();
+    end.takesMore = false;
+    await turn();
+    const refused: string[] = [];
+    const settle = (error?: FractoryError): void => {
+      refused.push(error?.reason ?? 'admitted');
+    };
+    for (let count = 0; count < 65; count++) end.link.invoke(invocation(1024 * 1024), settle);
+    assert.equal(refused, ['LINK_BUSY']);
+    end.takesMore = true;
+    end.link.drained();
+    await turn();
+    end.link.invoke(invocation(1024 * 1024), settle);
+    assert.is(refused.length, 1);
   });
 
   test('a lost link settles all that is pending, says so once, and takes nothing any more', async () => {

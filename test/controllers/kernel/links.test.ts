@@ -1,17 +1,19 @@
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 
 import { Directory } from '../../../controllers/kernel/directory.js';
-import { Links } from '../../../controllers/kernel/links.js';
+import { LINK_METHOD, Links } from '../../../controllers/kernel/links.js';
+import { WireTotals } from '../../../controllers/kernel/wire-counts.js';
 import { ControllerServiceService } from '../../../protos/gen/fractory/v1/controller.js';
 import type {
   Invocation,
   LinkRequest,
   LinkResponse,
+  Release,
 } from '../../../protos/gen/fractory/v1/controller.js';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { ChannelPool } from '../../../runtime/channels.js';
 import { systemClock } from '../../../runtime/clock.js';
-import { denied } from '../../../controllers/kernel/caveats.js';
+import { denied } from '../../../controllers/kernel/capabilities/caveats.js';
 import type { FractoryError } from '../../../runtime/errors.js';
 import { silentLogger } from '../../../runtime/logger.js';
 import type { Member } from '../../../zookeeper/coordinator.js';
@@ -21,8 +23,10 @@ import { member, MemberList } from './member-list.js';
 /** One controller: its links behind a real server. Admits everything but `hops` 13. */
 class End {
   readonly arrived: Invocation[] = [];
+  readonly released: Release[] = [];
   readonly links: Links;
   readonly directory: Directory;
+  readonly wire = new WireTotals();
   accepted = 0;
   readonly #server = new Server();
   readonly #channels = new ChannelPool();
@@ -31,11 +35,14 @@ class End {
     this.directory = new Directory(list, systemClock);
     this.links = new Links({
       ...{ dataCenter: 'test', member: id, epoch: () => epoch, directory: this.directory },
-      ...{ channels: this.#channels, log: silentLogger() },
+      ...{ channels: this.#channels, log: silentLogger(), wire: this.wire.of },
       onInvocation: (invocation, link) => {
         this.arrived.push(invocation);
         if (invocation.hops === 13) link.refuse(invocation.id, denied('13'));
         else link.admit(invocation.id);
+      },
+      onRelease: (release) => {
+        this.released.push(release);
       },
     });
   }
@@ -45,7 +52,7 @@ class End {
       this.accepted++;
       this.links.accept(stream);
     };
-    this.#server.addService(ControllerServiceService, { link });
+    this.#server.addService({ ...ControllerServiceService, link: LINK_METHOD }, { link });
     const port = await new Promise<number>((resolve, reject) => {
       this.#server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
         if (error) reject(error);
@@ -59,6 +66,7 @@ class End {
     const invocation: Invocation = {
       ...{ id: 0n, capability: undefined, onSuccess: [], onFailure: [], budgetMs: 1, receipts: [] },
       ...{ hops, sentAtUs: 0n, traceparent: '', arguments: [] },
+      ...{ shared: [], attempt: 0, retries: 0 },
     };
     return new Promise((resolve) => {
       this.links.invoke(owner, invocation, resolve);
@@ -112,6 +120,35 @@ suite('links', (test) => {
     const { a, b, two } = ends;
     await Promise.all(Array.from({ length: 50 }, () => a.invoke(two)));
     assert.equal([b.accepted, b.arrived.length], [1, 50]);
+  });
+
+  test('a release arrives, over a link that is there or a fresh one, in order with invocations', async () => {
+    using ends = await pair();
+    const { a, b, two } = ends;
+    const release = { capabilities: [], attempt: 1, ended: false };
+    a.links.release(two, release);
+    await a.invoke(two);
+    a.links.release(two, { ...release, attempt: 2, ended: true });
+    a.links.release(member('math-9'), release);
+    await a.invoke(two);
+    assert.equal(b.released, [release, { ...release, attempt: 2, ended: true }]);
+    assert.is(b.accepted, 1);
+  });
+
+  test('both ends count the same messages and bytes', async () => {
+    using ends = await pair();
+    const { a, b, one, two } = ends;
+    for (let count = 0; count < 10; count++) await a.invoke(two);
+    await b.invoke(one);
+    const figures = ({ wire }: End, peer: string, direction: string): number[] => {
+      const total = wire.all().find((one) => one.peer === peer && one.direction === direction);
+      assert.is(total?.path, 'link');
+      return [total?.bytes ?? 0, total?.messages ?? 0];
+    };
+    assert.equal(figures(a, 'math-2', 'sent'), figures(b, 'math-1', 'received'));
+    assert.equal(figures(a, 'math-2', 'received'), figures(b, 'math-1', 'sent'));
+    const [bytes = 0, messages = 0] = figures(a, 'math-2', 'sent');
+    assert.ok(messages >= 11 && bytes > 11 * 10, `${String(bytes)} in ${String(messages)}`);
   });
 
   test('a refusal comes back with its reason', async () => {

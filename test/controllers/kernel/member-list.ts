@@ -4,7 +4,15 @@ import type { Coordinator, Member, Registration } from '../../../zookeeper/coord
 export function member(id: string, fields: Partial<Member> = {}): Member {
   return {
     ...{ id, type: id.split('-', 1)[0] ?? '', address: `127.0.0.1:${String(id.length)}` },
-    ...{ metricsAddress: '', pid: 1, instance: id, version: '0', startedAt: '', routing: 'any' },
+    ...{
+      metricsAddress: '',
+      dataAddress: '',
+      pid: 1,
+      instance: id,
+      version: '0',
+      startedAt: '',
+      routing: 'any',
+    },
     ...{ epoch: 1n, sequence: 1 },
     ...fields,
   };

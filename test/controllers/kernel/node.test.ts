@@ -143,7 +143,8 @@ suite('nodes in one process', (test) => {
     const capability = before.grants.find(
       (grant) => grant.operation?.name === 'math.add',
     )?.capability;
-    const request = { capability, arguments: [], onSuccess: [], onFailure: [], budgetMs: 0 };
+    const rest = { arguments: [], onSuccess: [], onFailure: [], budgetMs: 0, shared: [] };
+    const request = { capability, ...rest };
     await rejects(
       ask((done) => again.invoke(request, done)),
       FractoryError,

@@ -8,6 +8,8 @@ import { DataCenter } from '../../../applications/sdk/data-center.js';
 import type { SecurityConfig } from '../../../config/node-config.js';
 import { limitsSection } from '../../../config/limits.js';
 import type { Limits } from '../../../config/limits.js';
+import { makeBlockDevice } from '../../../controllers/block/device.js';
+import { settings as blockSettings } from '../../../controllers/block/settings.js';
 import { makeApplicationDevice } from '../../../controllers/application/device.js';
 import type { MakeDevice } from '../../../controllers/kernel/device.js';
 import { FractoryNode } from '../../../controllers/kernel/node.js';
@@ -61,8 +63,14 @@ export class Nodes {
     return new Nodes(folder, coordinator, options);
   }
 
-  storage(name: string): Promise<RunningNode> {
-    return this.#add(name, 'leader', makeStorageDevice, storageSettings.parse({}));
+  /** `given`: keys of its section, as text. */
+  storage(name: string, given: Readonly<Record<string, string>> = {}): Promise<RunningNode> {
+    return this.#add(name, 'leader', makeStorageDevice, storageSettings.parse(given));
+  }
+
+  /** `given`: keys of its section, as text. Started again under the same name it has the same device file. */
+  block(name: string, given: Readonly<Record<string, string>> = {}): Promise<RunningNode> {
+    return this.#add(name, 'any', makeBlockDevice, blockSettings.parse(given));
   }
 
   math(

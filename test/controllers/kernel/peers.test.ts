@@ -47,6 +47,25 @@ function callWith(
 }
 
 suite('peers', (test) => {
+  test('one member is asked by its id, once, and told to be lost where it is not there', async () => {
+    await using fixture = peersOf(one, two);
+    const asked: string[] = [];
+    const ask = (id: string): Promise<string> =>
+      fixture.peers.call(
+        { member: id },
+        StorageServiceClient,
+        (client) => {
+          asked.push(client.getChannel().getTarget().replace(/^dns:/, ''));
+          return Promise.reject(unavailable('BUSY', 'not now'));
+        },
+        new AbortController().signal,
+      );
+    await rejects(ask('math-2'), FractoryError, { reason: 'BUSY' });
+    assert.equal(asked, [two.address]);
+    const lost = { code: status.UNAVAILABLE, reason: 'OWNER_LOST' } as const;
+    assert.match((await rejects(ask('math-3'), FractoryError, lost)).message, 'math-3');
+  });
+
   test('a member that is unavailable is suspected, and the next one asked', async () => {
     await using fixture = peersOf(one, two);
     const asked: string[] = [];

@@ -2,7 +2,7 @@ import { Metadata, status } from '@grpc/grpc-js';
 
 import { Security } from '../../../controllers/kernel/security.js';
 import { FractoryError } from '../../../runtime/errors.js';
-import { suite, throws } from '../../suite.js';
+import { assert, suite, throws } from '../../suite.js';
 
 const SECRET = 'a'.repeat(64);
 
@@ -44,6 +44,25 @@ suite('security', (test) => {
         FractoryError,
         { code: status.UNAUTHENTICATED, reason },
       );
+  });
+
+  test('what a controller takes is counted to the member, what others take to their address', () => {
+    const open = new Security({ mode: 'open' }, SECRET, 'cnn-1');
+    assert.is(open.clientOf(open.metadata(), '10.0.0.1:4711'), 'cnn-1');
+    assert.is(open.clientOf(new Metadata(), '10.0.0.1:4711'), '10.0.0.1');
+    assert.is(open.clientOf(new Metadata(), '[::1]:4711'), '[::1]');
+    const pretending = new Metadata();
+    pretending.set('fractory-member', 'cnn-1');
+    assert.is(open.clientOf(pretending, '10.0.0.1:4711'), '10.0.0.1');
+  });
+
+  test('the key of the data path is the same for the members of one data center only', () => {
+    const keys = [SECRET, SECRET, 'b'.repeat(64)].map(
+      (secret) => new Security({ mode: 'open' }, secret).bulkKey,
+    );
+    assert.is(keys[0]?.length, 32);
+    assert.equal(keys[0], keys[1]);
+    assert.not.equal(keys[0], keys[2]);
   });
 
   test('controllers of the same data center need no token, those of another do', () => {

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 
 import { Metadata } from '@grpc/grpc-js';
 
-import { graphOf, repeat, sequence, step } from '../../../applications/sdk/flow.js';
+import { repeat, sequence, step } from '../../../applications/sdk/flow/flow.js';
+import { graphOf } from '../../../applications/sdk/flow/graph.js';
 import { math } from '../../../applications/sdk/steps.js';
 import type { MakeDevice } from '../../../controllers/kernel/device.js';
 import { ApplicationServiceClient, Topology } from '../../../protos/gen/fractory/v1/application.js';
@@ -225,8 +226,8 @@ suite('the spans of a kernel', (test) => {
     assert.ok(tracer.ended.every(({ failure }) => failure === undefined));
   });
 
-  test('end with the reason where the result is too large', async () => {
-    await using world = new Kernels({ inline_limit_bytes: 10 });
+  test('end with the reason where there is no room for the result', async () => {
+    await using world = new Kernels({ inline_limit_bytes: 10, max_memory_bytes: 10 });
     const tracer = new RecordingTracer(true);
     world.add('a', [operation('math.talk', () => textValue('more than ten bytes'))], 7n, tracer);
     const reply = world.reply('a');

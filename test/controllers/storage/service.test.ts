@@ -116,7 +116,9 @@ suite('storage service', (test) => {
   });
 
   test('settings read sizes as people write them and have the limits as defaults', () => {
-    assert.equal(settings.parse({}), DEFAULT_STORAGE_LIMITS);
+    const { backend, block_member, block_linger_ms, ...limits } = settings.parse({});
+    assert.equal(limits, DEFAULT_STORAGE_LIMITS);
+    assert.equal([backend, block_member, block_linger_ms], ['files', 'block-1', 60_000]);
     assert.is(settings.parse({ max_file_bytes: '64 MiB' }).max_file_bytes, 64 * 1024 ** 2);
     assert.is(settings.safeParse({ max_file_bytes: 'much' }).success, false);
     assert.is(settings.safeParse({ unknown: '1' }).success, false);

@@ -2,12 +2,14 @@ import { status } from '@grpc/grpc-js';
 
 import { RunState, Topology } from '../../../protos/gen/fractory/v1/application.js';
 import type { RunEvent } from '../../../protos/gen/fractory/v1/application.js';
+import { Receipt } from '../../../protos/gen/fractory/v1/graph.js';
+import { textValue } from '../../../protos/values.js';
 import { cancelled, FractoryError } from '../../../runtime/errors.js';
 import { RunRecord } from '../../../services/application/run-record.js';
 import type { RunOptions } from '../../../services/application/run-record.js';
 import { RunTable } from '../../../services/application/run-table.js';
 import { assert, suite, throws } from '../../suite.js';
-import { chain } from './graphs.js';
+import { chain, graph, step } from './graphs.js';
 
 const never = new AbortController().signal;
 
@@ -18,11 +20,11 @@ function options(id: string, fields: Partial<RunOptions> = {}): RunOptions {
   };
 }
 
-function end(run: RunRecord, state: RunState = RunState.SUCCEEDED): void {
+function end(run: RunRecord, state: RunState = RunState.SUCCEEDED, receipts: Receipt[] = []): void {
   run.add({
     $case: 'ended',
     value: {
-      ...{ state, attempts: 1, elapsedUs: 1n, receipts: [] },
+      ...{ state, attempts: 1, elapsedUs: 1n, receipts },
       ...{ result: undefined, failure: undefined },
     },
   });
@@ -88,7 +90,7 @@ suite('run record', (test) => {
 
 suite('run table', (test) => {
   test('the same id and graph is the same run', () => {
-    const table = new RunTable({ maxRuns: 5, maxRemembered: 5 });
+    const table = new RunTable({ maxRuns: 5, maxRemembered: 5, maxRememberedBytes: 100 });
     const first = table.open(options('r'));
     const second = table.open(options('r', { budgetMs: 5 }));
     assert.equal([first.isNew, second.isNew, table.running], [true, false, 1]);
@@ -99,7 +101,7 @@ suite('run table', (test) => {
   });
 
   test('the same id with another graph is refused', () => {
-    const table = new RunTable({ maxRuns: 5, maxRemembered: 5 });
+    const table = new RunTable({ maxRuns: 5, maxRemembered: 5, maxRememberedBytes: 100 });
     table.open(options('r'));
     throws(() => table.open(options('r', { graph: chain(2, 2n) })), FractoryError, {
       code: status.ALREADY_EXISTS,
@@ -108,7 +110,7 @@ suite('run table', (test) => {
   });
 
   test('more runs than max_runs at a time are refused', () => {
-    const table = new RunTable({ maxRuns: 1, maxRemembered: 5 });
+    const table = new RunTable({ maxRuns: 1, maxRemembered: 5, maxRememberedBytes: 100 });
     const { run } = table.open(options('r'));
     const error = throws(() => table.open(options('s')), FractoryError, {
       code: status.RESOURCE_EXHAUSTED,
@@ -122,7 +124,7 @@ suite('run table', (test) => {
   });
 
   test('forgets the oldest that ended, never one under way', () => {
-    const table = new RunTable({ maxRuns: 5, maxRemembered: 2 });
+    const table = new RunTable({ maxRuns: 5, maxRemembered: 2, maxRememberedBytes: 10_000 });
     table.open(options('under-way'));
     for (const id of ['a', 'b', 'c', 'd']) {
       const { run } = table.open(options(id));
@@ -135,5 +137,37 @@ suite('run table', (test) => {
     );
     const error = throws(() => table.get('a'), FractoryError, { code: status.NOT_FOUND });
     assert.match(error.message, /no run a; ended runs are forgotten/);
+  });
+
+  test('forgets the oldest where results take too much room, never the last that ended', () => {
+    const table = new RunTable({ maxRuns: 5, maxRemembered: 5, maxRememberedBytes: 10_000 });
+    for (const [id, bytes] of Object.entries({ a: 6000, b: 3500, c: 1000, d: 20_000 })) {
+      const { run } = table.open(options(id));
+      run.add({
+        $case: 'ended',
+        value: {
+          ...{ state: RunState.SUCCEEDED, attempts: 1, elapsedUs: 1n, receipts: [] },
+          ...{ result: textValue('x'.repeat(bytes)), failure: undefined },
+        },
+      });
+      table.settle(run);
+      const ids = table.list().map((one) => one.id);
+      assert.equal(ids, { a: ['a'], b: ['b', 'a'], c: ['c', 'b'], d: ['d'] }[id]);
+    }
+  });
+
+  test('counts what stands in the graphs, and receipts, as well as results', () => {
+    const table = new RunTable({ maxRuns: 5, maxRemembered: 5, maxRememberedBytes: 10_000 });
+    const large = graph([step('s', 'math.add', { input: textValue('x'.repeat(6000)) })]);
+    const receipts = Array.from({ length: 30 }, () => Receipt.fromPartial({}));
+    for (const [id, ids] of Object.entries({ a: ['a'], b: ['b'], c: ['c'] })) {
+      const { run } = table.open(options(id, id === 'c' ? {} : { graph: large }));
+      end(run, RunState.SUCCEEDED, id === 'c' ? receipts : []);
+      table.settle(run);
+      assert.equal(
+        table.list().map((one) => one.id),
+        ids,
+      );
+    }
   });
 });

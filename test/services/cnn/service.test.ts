@@ -207,7 +207,7 @@ suite('models', (test) => {
       code: status.NOT_FOUND,
       reason: 'MODEL_NOT_FOUND',
     });
-    assert.match(error.message, /cats-vs-dogs, shapes; did you mean shapes\?/);
+    assert.match(error.message, /cats-vs-dogs, cats-vs-dogs-small, shapes; did you mean shapes\?/);
     await rejects(cnn.predict(await photo(), { version: 99 }), FractoryError, {
       reason: 'MODEL_NOT_FOUND',
     });

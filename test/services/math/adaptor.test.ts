@@ -8,7 +8,7 @@ import {
 import type { Value } from '../../../protos/gen/fractory/v1/value.js';
 import { FractoryError } from '../../../runtime/errors.js';
 import { silentLogger } from '../../../runtime/logger.js';
-import type { InvocationContext } from '../../../services/adaptor.js';
+import type { InvocationContext, OperationResult } from '../../../services/adaptor.js';
 import { mathAdaptor } from '../../../services/math/adaptor.js';
 import { DEFAULT_MATH_LIMITS } from '../../../services/math/limits.js';
 import { MathService } from '../../../services/math/service.js';
@@ -19,13 +19,16 @@ const context: InvocationContext = {
   budgetMs: 10_000,
   step: undefined,
   log: silentLogger(),
+  stream: () => {
+    throw new Error('nothing is streamed here');
+  },
 };
 
 function perform(
   math: MathService,
   name: string,
   args: Record<string, Value>,
-): Value | Promise<Value> {
+): OperationResult | Promise<OperationResult> {
   const operation = mathAdaptor(math).operations.find(({ spec }) => spec.name === name);
   if (!operation) throw new Error(`no operation ${name}`);
   return operation.perform(new Map(Object.entries(args)), context);
@@ -68,7 +71,7 @@ suite('operations of a math node', (test) => {
   test('an expansion is JSON', async () => {
     await using math = new MathService(DEFAULT_MATH_LIMITS);
     const args = { input: integerValue(2n), a: integerValue(3n) };
-    assert.equal(toPlain(await perform(math, 'math.expand', args)), {
+    assert.equal(toPlain((await perform(math, 'math.expand', args)) as Value), {
       terms: [
         { coefficient: '1', aPower: 2, bPower: 0, value: '' },
         { coefficient: '2', aPower: 1, bPower: 1, value: '' },

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { DEFAULT_STORAGE_LIMITS } from '../../../services/storage/limits.js';
 import type { StorageLimits } from '../../../services/storage/limits.js';
 import { FileStore } from '../../../services/storage/store.js';
+import type { StoreOptions } from '../../../services/storage/stored-file.js';
 import type { FileRef } from '../../../services/storage/failures.js';
 
 /** A store in a folder of its own. Disposing asserts that no transfer and no temporary file is left. */
@@ -30,11 +31,14 @@ export async function temporaryFolder(): Promise<AsyncDisposable & { readonly pa
   };
 }
 
-export async function openStore(limits: Partial<StorageLimits> = {}): Promise<Fixture> {
+export async function openStore(
+  limits: Partial<StorageLimits> = {},
+  options: StoreOptions = {},
+): Promise<Fixture> {
   const folder = await temporaryFolder();
   const root = folder.path;
   const another = (other: Partial<StorageLimits> = {}): Promise<FileStore> =>
-    FileStore.open(root, { ...DEFAULT_STORAGE_LIMITS, ...limits, ...other });
+    FileStore.open(root, { ...DEFAULT_STORAGE_LIMITS, ...limits, ...other }, options);
   const store = await another();
   return {
     root,
@@ -48,6 +52,7 @@ export async function openStore(limits: Partial<StorageLimits> = {}): Promise<Fi
       await folder[Symbol.asyncDispose]();
       if (left.length > 0) throw new Error(`temporary files are left: ${left.join(', ')}`);
       if (store.transfers > 0) throw new Error(`${String(store.transfers)} transfers are left`);
+      if (store.kept > 0) throw new Error(`${String(store.kept)} files are kept open`);
     },
   };
 }

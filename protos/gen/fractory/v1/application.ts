@@ -22,7 +22,7 @@ import {
 } from "@grpc/grpc-js";
 import { Graph, Receipt } from "./graph.js";
 import { OperationDescription } from "./operation.js";
-import { Failure, Value } from "./value.js";
+import { Argument, Failure, Value } from "./value.js";
 
 export const protobufPackage = "fractory.v1";
 
@@ -156,6 +156,37 @@ export interface RunRequest {
   topology: Topology;
   /** Time for the whole run, retries included; 0 = the node's default. */
   budgetMs: number;
+}
+
+export interface PlanRequest {
+  graph?: Graph | undefined;
+  topology: Topology;
+}
+
+export interface PlanResponse {
+  /** In an order in which they could run; those of a map follow it. */
+  steps: PlannedStep[];
+  budgetMs: number;
+}
+
+/** A step of a checked graph and what its capability would allow. */
+export interface PlannedStep {
+  step: string;
+  /** Empty for a map. */
+  operation: string;
+  /** Members that would do it; a step inside a map may have several. */
+  members: string[];
+  /** Arguments that the capability fixes. */
+  fixed: Argument[];
+  /** Arguments that edges lead to. */
+  inputs: string[];
+  /** Kinds of value that it may yield. */
+  output: string[];
+  idempotent: boolean;
+  timeoutMs: number;
+  retries: number;
+  /** Id of the map that it belongs to; empty outside of maps. */
+  map: string;
 }
 
 export interface RunResponse {
@@ -389,6 +420,408 @@ export const RunRequest: MessageFns<RunRequest> = {
     message.graph = (object.graph !== undefined && object.graph !== null) ? Graph.fromPartial(object.graph) : undefined;
     message.topology = object.topology ?? 0;
     message.budgetMs = object.budgetMs ?? 0;
+    return message;
+  },
+};
+
+function createBasePlanRequest(): PlanRequest {
+  return { graph: undefined, topology: 0 };
+}
+
+export const PlanRequest: MessageFns<PlanRequest> = {
+  encode(message: PlanRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.graph !== undefined) {
+      Graph.encode(message.graph, writer.uint32(10).fork()).join();
+    }
+    if (message.topology !== 0) {
+      writer.uint32(16).int32(message.topology);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PlanRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlanRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.graph = Graph.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.topology = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PlanRequest {
+    return {
+      graph: isSet(object.graph) ? Graph.fromJSON(object.graph) : undefined,
+      topology: isSet(object.topology) ? topologyFromJSON(object.topology) : 0,
+    };
+  },
+
+  toJSON(message: PlanRequest): unknown {
+    const obj: any = {};
+    if (message.graph !== undefined) {
+      obj.graph = Graph.toJSON(message.graph);
+    }
+    if (message.topology !== 0) {
+      obj.topology = topologyToJSON(message.topology);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PlanRequest>): PlanRequest {
+    return PlanRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PlanRequest>): PlanRequest {
+    const message = createBasePlanRequest();
+    message.graph = (object.graph !== undefined && object.graph !== null) ? Graph.fromPartial(object.graph) : undefined;
+    message.topology = object.topology ?? 0;
+    return message;
+  },
+};
+
+function createBasePlanResponse(): PlanResponse {
+  return { steps: [], budgetMs: 0 };
+}
+
+export const PlanResponse: MessageFns<PlanResponse> = {
+  encode(message: PlanResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.steps) {
+      PlannedStep.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.budgetMs !== 0) {
+      writer.uint32(16).uint32(message.budgetMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PlanResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlanResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.steps.push(PlannedStep.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.budgetMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PlanResponse {
+    return {
+      steps: globalThis.Array.isArray(object?.steps) ? object.steps.map((e: any) => PlannedStep.fromJSON(e)) : [],
+      budgetMs: isSet(object.budgetMs)
+        ? globalThis.Number(object.budgetMs)
+        : isSet(object.budget_ms)
+        ? globalThis.Number(object.budget_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: PlanResponse): unknown {
+    const obj: any = {};
+    if (message.steps?.length) {
+      obj.steps = message.steps.map((e) => PlannedStep.toJSON(e));
+    }
+    if (message.budgetMs !== 0) {
+      obj.budgetMs = Math.round(message.budgetMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PlanResponse>): PlanResponse {
+    return PlanResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PlanResponse>): PlanResponse {
+    const message = createBasePlanResponse();
+    message.steps = object.steps?.map((e) => PlannedStep.fromPartial(e)) || [];
+    message.budgetMs = object.budgetMs ?? 0;
+    return message;
+  },
+};
+
+function createBasePlannedStep(): PlannedStep {
+  return {
+    step: "",
+    operation: "",
+    members: [],
+    fixed: [],
+    inputs: [],
+    output: [],
+    idempotent: false,
+    timeoutMs: 0,
+    retries: 0,
+    map: "",
+  };
+}
+
+export const PlannedStep: MessageFns<PlannedStep> = {
+  encode(message: PlannedStep, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.step !== "") {
+      writer.uint32(10).string(message.step);
+    }
+    if (message.operation !== "") {
+      writer.uint32(18).string(message.operation);
+    }
+    for (const v of message.members) {
+      writer.uint32(26).string(v!);
+    }
+    for (const v of message.fixed) {
+      Argument.encode(v!, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.inputs) {
+      writer.uint32(42).string(v!);
+    }
+    for (const v of message.output) {
+      writer.uint32(50).string(v!);
+    }
+    if (message.idempotent !== false) {
+      writer.uint32(56).bool(message.idempotent);
+    }
+    if (message.timeoutMs !== 0) {
+      writer.uint32(64).uint32(message.timeoutMs);
+    }
+    if (message.retries !== 0) {
+      writer.uint32(72).uint32(message.retries);
+    }
+    if (message.map !== "") {
+      writer.uint32(82).string(message.map);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PlannedStep {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlannedStep();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.step = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.operation = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.members.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.fixed.push(Argument.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.inputs.push(reader.string());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.output.push(reader.string());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.idempotent = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.timeoutMs = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.retries = reader.uint32();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.map = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PlannedStep {
+    return {
+      step: isSet(object.step) ? globalThis.String(object.step) : "",
+      operation: isSet(object.operation) ? globalThis.String(object.operation) : "",
+      members: globalThis.Array.isArray(object?.members) ? object.members.map((e: any) => globalThis.String(e)) : [],
+      fixed: globalThis.Array.isArray(object?.fixed) ? object.fixed.map((e: any) => Argument.fromJSON(e)) : [],
+      inputs: globalThis.Array.isArray(object?.inputs) ? object.inputs.map((e: any) => globalThis.String(e)) : [],
+      output: globalThis.Array.isArray(object?.output) ? object.output.map((e: any) => globalThis.String(e)) : [],
+      idempotent: isSet(object.idempotent) ? globalThis.Boolean(object.idempotent) : false,
+      timeoutMs: isSet(object.timeoutMs)
+        ? globalThis.Number(object.timeoutMs)
+        : isSet(object.timeout_ms)
+        ? globalThis.Number(object.timeout_ms)
+        : 0,
+      retries: isSet(object.retries) ? globalThis.Number(object.retries) : 0,
+      map: isSet(object.map) ? globalThis.String(object.map) : "",
+    };
+  },
+
+  toJSON(message: PlannedStep): unknown {
+    const obj: any = {};
+    if (message.step !== "") {
+      obj.step = message.step;
+    }
+    if (message.operation !== "") {
+      obj.operation = message.operation;
+    }
+    if (message.members?.length) {
+      obj.members = message.members;
+    }
+    if (message.fixed?.length) {
+      obj.fixed = message.fixed.map((e) => Argument.toJSON(e));
+    }
+    if (message.inputs?.length) {
+      obj.inputs = message.inputs;
+    }
+    if (message.output?.length) {
+      obj.output = message.output;
+    }
+    if (message.idempotent !== false) {
+      obj.idempotent = message.idempotent;
+    }
+    if (message.timeoutMs !== 0) {
+      obj.timeoutMs = Math.round(message.timeoutMs);
+    }
+    if (message.retries !== 0) {
+      obj.retries = Math.round(message.retries);
+    }
+    if (message.map !== "") {
+      obj.map = message.map;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PlannedStep>): PlannedStep {
+    return PlannedStep.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PlannedStep>): PlannedStep {
+    const message = createBasePlannedStep();
+    message.step = object.step ?? "";
+    message.operation = object.operation ?? "";
+    message.members = object.members?.map((e) => e) || [];
+    message.fixed = object.fixed?.map((e) => Argument.fromPartial(e)) || [];
+    message.inputs = object.inputs?.map((e) => e) || [];
+    message.output = object.output?.map((e) => e) || [];
+    message.idempotent = object.idempotent ?? false;
+    message.timeoutMs = object.timeoutMs ?? 0;
+    message.retries = object.retries ?? 0;
+    message.map = object.map ?? "";
     return message;
   },
 };
@@ -2070,6 +2503,16 @@ export const ApplicationServiceService = {
     responseSerialize: (value: RunResponse): Buffer => Buffer.from(RunResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RunResponse => RunResponse.decode(value),
   },
+  /** Checks a graph and says how it would run, without running it. */
+  plan: {
+    path: "/fractory.v1.ApplicationService/Plan" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PlanRequest): Buffer => Buffer.from(PlanRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PlanRequest => PlanRequest.decode(value),
+    responseSerialize: (value: PlanResponse): Buffer => Buffer.from(PlanResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PlanResponse => PlanResponse.decode(value),
+  },
   /** One run, also after it ended, for as long as it is remembered. */
   get: {
     path: "/fractory.v1.ApplicationService/Get" as const,
@@ -2132,6 +2575,8 @@ export const ApplicationServiceService = {
 export interface ApplicationServiceServer extends UntypedServiceImplementation {
   /** Runs a graph and streams what happens until the run ends. Sending the same id and graph again attaches to the same run. */
   run: handleServerStreamingCall<RunRequest, RunResponse>;
+  /** Checks a graph and says how it would run, without running it. */
+  plan: handleUnaryCall<PlanRequest, PlanResponse>;
   /** One run, also after it ended, for as long as it is remembered. */
   get: handleUnaryCall<ApplicationServiceGetRequest, ApplicationServiceGetResponse>;
   /** The remembered runs, newest first. */
@@ -2148,6 +2593,19 @@ export interface ApplicationServiceClient extends Client {
   /** Runs a graph and streams what happens until the run ends. Sending the same id and graph again attaches to the same run. */
   run(request: RunRequest, options?: Partial<CallOptions>): ClientReadableStream<RunResponse>;
   run(request: RunRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<RunResponse>;
+  /** Checks a graph and says how it would run, without running it. */
+  plan(request: PlanRequest, callback: (error: ServiceError | null, response: PlanResponse) => void): ClientUnaryCall;
+  plan(
+    request: PlanRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PlanResponse) => void,
+  ): ClientUnaryCall;
+  plan(
+    request: PlanRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PlanResponse) => void,
+  ): ClientUnaryCall;
   /** One run, also after it ended, for as long as it is remembered. */
   get(
     request: ApplicationServiceGetRequest,

@@ -6,7 +6,6 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import { Argument } from "./value.js";
 
 export const protobufPackage = "fractory.v1";
 
@@ -17,6 +16,8 @@ export const ObjectKind = {
   UNSPECIFIED: 0,
   /** REQUEST - An operation that may be invoked. */
   REQUEST: 1,
+  /** MEMORY - A range of bytes. */
+  MEMORY: 2,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -25,6 +26,7 @@ export type ObjectKind = typeof ObjectKind[keyof typeof ObjectKind];
 export namespace ObjectKind {
   export type UNSPECIFIED = typeof ObjectKind.UNSPECIFIED;
   export type REQUEST = typeof ObjectKind.REQUEST;
+  export type MEMORY = typeof ObjectKind.MEMORY;
   export type UNRECOGNIZED = typeof ObjectKind.UNRECOGNIZED;
 }
 
@@ -36,6 +38,9 @@ export function objectKindFromJSON(object: any): ObjectKind {
     case 1:
     case "OBJECT_KIND_REQUEST":
       return ObjectKind.REQUEST;
+    case 2:
+    case "OBJECT_KIND_MEMORY":
+      return ObjectKind.MEMORY;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -49,6 +54,8 @@ export function objectKindToJSON(object: ObjectKind): string {
       return "OBJECT_KIND_UNSPECIFIED";
     case ObjectKind.REQUEST:
       return "OBJECT_KIND_REQUEST";
+    case ObjectKind.MEMORY:
+      return "OBJECT_KIND_MEMORY";
     case ObjectKind.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";
@@ -66,28 +73,12 @@ export interface Capability {
   /** Node of the owner's revocation tree. */
   node: bigint;
   kind: ObjectKind;
-  /** What the holder may do, as a set of bits; 1 = invoke. */
+  /** What the holder may do, as a set of bits: 1 = invoke, 2 = read, 4 = write, 8 = revoke. */
   rights: number;
   /** Encoded Caveats in the order in which they were added. All of them restrict. */
   caveats: Uint8Array[];
   /** Last link of the HMAC-SHA256 chain over all of the above: 32 bytes. */
   tag: Uint8Array;
-}
-
-/** One narrowing: every field that is set restricts. A field the owner doesn't know denies. */
-export interface Caveat {
-  /** The capability is useless after this time at its owner; milliseconds since 1970. */
-  expiresAtMs: bigint;
-  /** These arguments are fixed: an invocation may not name them again. */
-  arguments: Argument[];
-  /** Only this step of this run may use the capability. */
-  step?: StepScope | undefined;
-}
-
-/** A step of a run. */
-export interface StepScope {
-  run: string;
-  step: string;
 }
 
 function createBaseCapability(): Capability {
@@ -276,203 +267,6 @@ export const Capability: MessageFns<Capability> = {
     message.rights = object.rights ?? 0;
     message.caveats = object.caveats?.map((e) => e) || [];
     message.tag = object.tag ?? new Uint8Array(0);
-    return message;
-  },
-};
-
-function createBaseCaveat(): Caveat {
-  return { expiresAtMs: 0n, arguments: [], step: undefined };
-}
-
-export const Caveat: MessageFns<Caveat> = {
-  encode(message: Caveat, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.expiresAtMs !== 0n) {
-      if (BigInt.asUintN(64, message.expiresAtMs) !== message.expiresAtMs) {
-        throw new globalThis.Error("value provided for field message.expiresAtMs of type uint64 too large");
-      }
-      writer.uint32(8).uint64(message.expiresAtMs);
-    }
-    for (const v of message.arguments) {
-      Argument.encode(v!, writer.uint32(18).fork()).join();
-    }
-    if (message.step !== undefined) {
-      StepScope.encode(message.step, writer.uint32(26).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): Caveat {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseCaveat();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.expiresAtMs = reader.uint64() as bigint;
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.arguments.push(Argument.decode(reader, reader.uint32()));
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.step = StepScope.decode(reader, reader.uint32());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): Caveat {
-    return {
-      expiresAtMs: isSet(object.expiresAtMs)
-        ? BigInt(object.expiresAtMs)
-        : isSet(object.expires_at_ms)
-        ? BigInt(object.expires_at_ms)
-        : 0n,
-      arguments: globalThis.Array.isArray(object?.arguments)
-        ? object.arguments.map((e: any) => Argument.fromJSON(e))
-        : [],
-      step: isSet(object.step) ? StepScope.fromJSON(object.step) : undefined,
-    };
-  },
-
-  toJSON(message: Caveat): unknown {
-    const obj: any = {};
-    if (message.expiresAtMs !== 0n) {
-      obj.expiresAtMs = message.expiresAtMs.toString();
-    }
-    if (message.arguments?.length) {
-      obj.arguments = message.arguments.map((e) => Argument.toJSON(e));
-    }
-    if (message.step !== undefined) {
-      obj.step = StepScope.toJSON(message.step);
-    }
-    return obj;
-  },
-
-  create(base?: DeepPartial<Caveat>): Caveat {
-    return Caveat.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<Caveat>): Caveat {
-    const message = createBaseCaveat();
-    message.expiresAtMs = (object.expiresAtMs !== undefined && object.expiresAtMs !== null)
-      ? BigInt(object.expiresAtMs)
-      : 0n;
-    message.arguments = object.arguments?.map((e) => Argument.fromPartial(e)) || [];
-    message.step = (object.step !== undefined && object.step !== null) ? StepScope.fromPartial(object.step) : undefined;
-    return message;
-  },
-};
-
-function createBaseStepScope(): StepScope {
-  return { run: "", step: "" };
-}
-
-export const StepScope: MessageFns<StepScope> = {
-  encode(message: StepScope, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.run !== "") {
-      writer.uint32(10).string(message.run);
-    }
-    if (message.step !== "") {
-      writer.uint32(18).string(message.step);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): StepScope {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseStepScope();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.run = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.step = reader.string();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): StepScope {
-    return {
-      run: isSet(object.run) ? globalThis.String(object.run) : "",
-      step: isSet(object.step) ? globalThis.String(object.step) : "",
-    };
-  },
-
-  toJSON(message: StepScope): unknown {
-    const obj: any = {};
-    if (message.run !== "") {
-      obj.run = message.run;
-    }
-    if (message.step !== "") {
-      obj.step = message.step;
-    }
-    return obj;
-  },
-
-  create(base?: DeepPartial<StepScope>): StepScope {
-    return StepScope.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<StepScope>): StepScope {
-    const message = createBaseStepScope();
-    message.run = object.run ?? "";
-    message.step = object.step ?? "";
     return message;
   },
 };

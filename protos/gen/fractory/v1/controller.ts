@@ -12,8 +12,12 @@ import {
   Client,
   type ClientDuplexStream,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type ClientWritableStream,
   type handleBidiStreamingCall,
+  type handleClientStreamingCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -22,12 +26,78 @@ import {
 } from "@grpc/grpc-js";
 import { Status } from "../../google/rpc/status.js";
 import { Capability } from "./capability.js";
+import { Caveat } from "./caveat.js";
 import { OperationDescription } from "./operation.js";
 import { Argument } from "./value.js";
 
 export const protobufPackage = "fractory.v1";
 
 export const protobufFileName = "fractory/v1/controller.proto";
+
+/** How it is with a watched capability. */
+export const CapabilityState = {
+  UNSPECIFIED: 0,
+  /** VALID - The first message of a watch: it is valid now. */
+  VALID: 1,
+  REVOKED: 2,
+  EXPIRED: 3,
+  /** OWNER_LOST - The owner began a new life, or stops. An owner that dies can't say so: the stream breaks. */
+  OWNER_LOST: 4,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type CapabilityState = typeof CapabilityState[keyof typeof CapabilityState];
+
+export namespace CapabilityState {
+  export type UNSPECIFIED = typeof CapabilityState.UNSPECIFIED;
+  export type VALID = typeof CapabilityState.VALID;
+  export type REVOKED = typeof CapabilityState.REVOKED;
+  export type EXPIRED = typeof CapabilityState.EXPIRED;
+  export type OWNER_LOST = typeof CapabilityState.OWNER_LOST;
+  export type UNRECOGNIZED = typeof CapabilityState.UNRECOGNIZED;
+}
+
+export function capabilityStateFromJSON(object: any): CapabilityState {
+  switch (object) {
+    case 0:
+    case "CAPABILITY_STATE_UNSPECIFIED":
+      return CapabilityState.UNSPECIFIED;
+    case 1:
+    case "CAPABILITY_STATE_VALID":
+      return CapabilityState.VALID;
+    case 2:
+    case "CAPABILITY_STATE_REVOKED":
+      return CapabilityState.REVOKED;
+    case 3:
+    case "CAPABILITY_STATE_EXPIRED":
+      return CapabilityState.EXPIRED;
+    case 4:
+    case "CAPABILITY_STATE_OWNER_LOST":
+      return CapabilityState.OWNER_LOST;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return CapabilityState.UNRECOGNIZED;
+  }
+}
+
+export function capabilityStateToJSON(object: CapabilityState): string {
+  switch (object) {
+    case CapabilityState.UNSPECIFIED:
+      return "CAPABILITY_STATE_UNSPECIFIED";
+    case CapabilityState.VALID:
+      return "CAPABILITY_STATE_VALID";
+    case CapabilityState.REVOKED:
+      return "CAPABILITY_STATE_REVOKED";
+    case CapabilityState.EXPIRED:
+      return "CAPABILITY_STATE_EXPIRED";
+    case CapabilityState.OWNER_LOST:
+      return "CAPABILITY_STATE_OWNER_LOST";
+    case CapabilityState.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
 
 export interface ConnectRequest {
 }
@@ -51,6 +121,8 @@ export interface InvokeRequest {
   onFailure: Continuation[];
   /** Time for this and all that follows; 0 = what is left of the call's deadline, or the node's default. */
   budgetMs: number;
+  /** Continuations that several others refer to. */
+  shared: Continuation[];
 }
 
 /** The invocation was admitted. */
@@ -67,6 +139,142 @@ export interface Continuation {
   onSuccess: Continuation[];
   /** Empty: those of the invocation before. */
   onFailure: Continuation[];
+  /** Stands for the continuation of this number, from 1, in `shared` of the invocation: capability, retries and what follows are taken from there. */
+  shared: number;
+  /** Instead of a capability: the node that has the list does this with each of its elements. */
+  map?:
+    | MapContinuation
+    | undefined;
+  /** How often the owner tries the operation again when it fails for want of room, time or another node. */
+  retries: number;
+  /** Inside a map: the end of an item. Its result takes its place in the list. */
+  itemResult: boolean;
+}
+
+/** What is done with the elements of a list. */
+export interface MapContinuation {
+  /** Id of the map's step, for failures. */
+  step: string;
+  /** What is done with one element; several members may do it, and take turns. */
+  branches: MapBranch[];
+  /** Elements under way at a time. */
+  parallelism: number;
+}
+
+/** What is done with one element: all of these are invoked with it. */
+export interface MapBranch {
+  heads: Continuation[];
+  /** Continuations that several of them refer to. */
+  shared: Continuation[];
+  /** How many ends an item has; with several its result is a list. */
+  ends: number;
+}
+
+export interface DeriveRequest {
+  capability?:
+    | Capability
+    | undefined;
+  /** How the new one is narrower; absent = it is not. */
+  caveat?: Caveat | undefined;
+}
+
+export interface DeriveResponse {
+  capability?:
+    | Capability
+    | undefined;
+  /** Revokes `capability`, however it was narrowed and handed on, and can do nothing else. */
+  revoker?: Capability | undefined;
+}
+
+export interface RevokeRequest {
+  /** With the right to revoke. */
+  capability?: Capability | undefined;
+}
+
+export interface RevokeResponse {
+  /** How many nodes of the revocation tree died by this call; 0 = all were dead. */
+  revoked: bigint;
+}
+
+export interface WatchRequest {
+  capability?: Capability | undefined;
+}
+
+export interface WatchResponse {
+  state: CapabilityState;
+}
+
+export interface AllocateRequest {
+  sizeBytes: bigint;
+  /** How long it is kept; 0 = the node's default. The limit is max_lease_ms. */
+  leaseMs: number;
+}
+
+export interface AllocateResponse {
+  /** With the rights to read and write. */
+  capability?: Capability | undefined;
+  revoker?:
+    | Capability
+    | undefined;
+  /** When it is freed by itself; milliseconds since 1970. */
+  expiresAtMs: bigint;
+}
+
+export interface ReadRequest {
+  /** With the right to read. */
+  capability?: Capability | undefined;
+  offset: bigint;
+  /** 0 = all the rest. */
+  length: bigint;
+  /** Whether the end tells the SHA-256 of what was read. */
+  sha256: boolean;
+}
+
+export interface ReadResponse {
+  part?: { $case: "chunk"; value: Uint8Array } | //
+  /** The last message. A stream without it was cut off. */
+  { $case: "end"; value: TransferEnd } | undefined;
+}
+
+/** What was transferred in all. */
+export interface TransferEnd {
+  sizeBytes: bigint;
+  /** 32 bytes where it was asked for. */
+  sha256: Uint8Array;
+}
+
+export interface WriteRequest {
+  part?:
+    | //
+    /** The first message. */
+    { $case: "header"; value: WriteHeader }
+    | { $case: "chunk"; value: Uint8Array }
+    | undefined;
+}
+
+export interface WriteHeader {
+  /** With the right to write. */
+  capability?: Capability | undefined;
+  offset: bigint;
+}
+
+export interface WriteResponse {
+  /** With the SHA-256 of what was written. */
+  end?: TransferEnd | undefined;
+}
+
+export interface CopyRequest {
+  /** Memory with the right to read; a caveat may narrow it to a range. */
+  source?:
+    | Capability
+    | undefined;
+  /** Memory of this node with the right to write, at least as large. */
+  destination?: Capability | undefined;
+  sha256: boolean;
+}
+
+export interface CopyResponse {
+  end?: TransferEnd | undefined;
 }
 
 export interface DescribeRequest {
@@ -108,6 +316,7 @@ export interface Frame {
     | { $case: "invocation"; value: Invocation }
     | { $case: "admissions"; value: Admissions }
     | { $case: "refusal"; value: Refusal }
+    | { $case: "release"; value: Release }
     | undefined;
 }
 
@@ -137,6 +346,12 @@ export interface Invocation {
   sentAtUs: bigint;
   /** W3C trace context. */
   traceparent: string;
+  /** Encoded Continuations that others refer to by number, from 1. */
+  shared: Uint8Array[];
+  /** Which attempt at the run it belongs to, from 1. */
+  attempt: number;
+  /** How often the operation is tried again. */
+  retries: number;
 }
 
 /** The same bytes as a Continuation, with what follows left encoded. */
@@ -145,6 +360,20 @@ export interface ContinuationHead {
   argument: string;
   onSuccess: Uint8Array[];
   onFailure: Uint8Array[];
+  shared: number;
+  map: Uint8Array;
+  retries: number;
+  itemResult: boolean;
+}
+
+/** A run needs these steps no more: work for them is aborted, what waits for them is dropped. Whoever may invoke a step may release it. */
+export interface Release {
+  /** Capabilities of steps, as they were made for the run. */
+  capabilities: Capability[];
+  /** Attempts up to this one. */
+  attempt: number;
+  /** The run has ended: results that were kept for it are freed too. */
+  ended: boolean;
 }
 
 /** These invocations were admitted. */
@@ -404,7 +633,7 @@ export const Grant: MessageFns<Grant> = {
 };
 
 function createBaseInvokeRequest(): InvokeRequest {
-  return { capability: undefined, arguments: [], onSuccess: [], onFailure: [], budgetMs: 0 };
+  return { capability: undefined, arguments: [], onSuccess: [], onFailure: [], budgetMs: 0, shared: [] };
 }
 
 export const InvokeRequest: MessageFns<InvokeRequest> = {
@@ -423,6 +652,9 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
     }
     if (message.budgetMs !== 0) {
       writer.uint32(40).uint32(message.budgetMs);
+    }
+    for (const v of message.shared) {
+      Continuation.encode(v!, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -480,6 +712,14 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
             message.budgetMs = reader.uint32();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.shared.push(Continuation.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -513,6 +753,9 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
         : isSet(object.budget_ms)
         ? globalThis.Number(object.budget_ms)
         : 0,
+      shared: globalThis.Array.isArray(object?.shared)
+        ? object.shared.map((e: any) => Continuation.fromJSON(e))
+        : [],
     };
   },
 
@@ -533,6 +776,9 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
     if (message.budgetMs !== 0) {
       obj.budgetMs = Math.round(message.budgetMs);
     }
+    if (message.shared?.length) {
+      obj.shared = message.shared.map((e) => Continuation.toJSON(e));
+    }
     return obj;
   },
 
@@ -548,6 +794,7 @@ export const InvokeRequest: MessageFns<InvokeRequest> = {
     message.onSuccess = object.onSuccess?.map((e) => Continuation.fromPartial(e)) || [];
     message.onFailure = object.onFailure?.map((e) => Continuation.fromPartial(e)) || [];
     message.budgetMs = object.budgetMs ?? 0;
+    message.shared = object.shared?.map((e) => Continuation.fromPartial(e)) || [];
     return message;
   },
 };
@@ -605,7 +852,16 @@ export const InvokeResponse: MessageFns<InvokeResponse> = {
 };
 
 function createBaseContinuation(): Continuation {
-  return { capability: undefined, argument: "", onSuccess: [], onFailure: [] };
+  return {
+    capability: undefined,
+    argument: "",
+    onSuccess: [],
+    onFailure: [],
+    shared: 0,
+    map: undefined,
+    retries: 0,
+    itemResult: false,
+  };
 }
 
 export const Continuation: MessageFns<Continuation> = {
@@ -621,6 +877,18 @@ export const Continuation: MessageFns<Continuation> = {
     }
     for (const v of message.onFailure) {
       Continuation.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.shared !== 0) {
+      writer.uint32(40).uint32(message.shared);
+    }
+    if (message.map !== undefined) {
+      MapContinuation.encode(message.map, writer.uint32(50).fork()).join();
+    }
+    if (message.retries !== 0) {
+      writer.uint32(56).uint32(message.retries);
+    }
+    if (message.itemResult !== false) {
+      writer.uint32(64).bool(message.itemResult);
     }
     return writer;
   },
@@ -670,6 +938,38 @@ export const Continuation: MessageFns<Continuation> = {
             message.onFailure.push(Continuation.decode(reader, reader.uint32()));
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.shared = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.map = MapContinuation.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.retries = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.itemResult = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -696,6 +996,14 @@ export const Continuation: MessageFns<Continuation> = {
         : globalThis.Array.isArray(object?.on_failure)
         ? object.on_failure.map((e: any) => Continuation.fromJSON(e))
         : [],
+      shared: isSet(object.shared) ? globalThis.Number(object.shared) : 0,
+      map: isSet(object.map) ? MapContinuation.fromJSON(object.map) : undefined,
+      retries: isSet(object.retries) ? globalThis.Number(object.retries) : 0,
+      itemResult: isSet(object.itemResult)
+        ? globalThis.Boolean(object.itemResult)
+        : isSet(object.item_result)
+        ? globalThis.Boolean(object.item_result)
+        : false,
     };
   },
 
@@ -713,6 +1021,18 @@ export const Continuation: MessageFns<Continuation> = {
     if (message.onFailure?.length) {
       obj.onFailure = message.onFailure.map((e) => Continuation.toJSON(e));
     }
+    if (message.shared !== 0) {
+      obj.shared = Math.round(message.shared);
+    }
+    if (message.map !== undefined) {
+      obj.map = MapContinuation.toJSON(message.map);
+    }
+    if (message.retries !== 0) {
+      obj.retries = Math.round(message.retries);
+    }
+    if (message.itemResult !== false) {
+      obj.itemResult = message.itemResult;
+    }
     return obj;
   },
 
@@ -727,6 +1047,1627 @@ export const Continuation: MessageFns<Continuation> = {
     message.argument = object.argument ?? "";
     message.onSuccess = object.onSuccess?.map((e) => Continuation.fromPartial(e)) || [];
     message.onFailure = object.onFailure?.map((e) => Continuation.fromPartial(e)) || [];
+    message.shared = object.shared ?? 0;
+    message.map = (object.map !== undefined && object.map !== null)
+      ? MapContinuation.fromPartial(object.map)
+      : undefined;
+    message.retries = object.retries ?? 0;
+    message.itemResult = object.itemResult ?? false;
+    return message;
+  },
+};
+
+function createBaseMapContinuation(): MapContinuation {
+  return { step: "", branches: [], parallelism: 0 };
+}
+
+export const MapContinuation: MessageFns<MapContinuation> = {
+  encode(message: MapContinuation, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.step !== "") {
+      writer.uint32(10).string(message.step);
+    }
+    for (const v of message.branches) {
+      MapBranch.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.parallelism !== 0) {
+      writer.uint32(24).uint32(message.parallelism);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MapContinuation {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMapContinuation();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.step = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.branches.push(MapBranch.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.parallelism = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MapContinuation {
+    return {
+      step: isSet(object.step) ? globalThis.String(object.step) : "",
+      branches: globalThis.Array.isArray(object?.branches)
+        ? object.branches.map((e: any) => MapBranch.fromJSON(e))
+        : [],
+      parallelism: isSet(object.parallelism) ? globalThis.Number(object.parallelism) : 0,
+    };
+  },
+
+  toJSON(message: MapContinuation): unknown {
+    const obj: any = {};
+    if (message.step !== "") {
+      obj.step = message.step;
+    }
+    if (message.branches?.length) {
+      obj.branches = message.branches.map((e) => MapBranch.toJSON(e));
+    }
+    if (message.parallelism !== 0) {
+      obj.parallelism = Math.round(message.parallelism);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MapContinuation>): MapContinuation {
+    return MapContinuation.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MapContinuation>): MapContinuation {
+    const message = createBaseMapContinuation();
+    message.step = object.step ?? "";
+    message.branches = object.branches?.map((e) => MapBranch.fromPartial(e)) || [];
+    message.parallelism = object.parallelism ?? 0;
+    return message;
+  },
+};
+
+function createBaseMapBranch(): MapBranch {
+  return { heads: [], shared: [], ends: 0 };
+}
+
+export const MapBranch: MessageFns<MapBranch> = {
+  encode(message: MapBranch, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.heads) {
+      Continuation.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.shared) {
+      Continuation.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.ends !== 0) {
+      writer.uint32(24).uint32(message.ends);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MapBranch {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMapBranch();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.heads.push(Continuation.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.shared.push(Continuation.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.ends = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MapBranch {
+    return {
+      heads: globalThis.Array.isArray(object?.heads) ? object.heads.map((e: any) => Continuation.fromJSON(e)) : [],
+      shared: globalThis.Array.isArray(object?.shared) ? object.shared.map((e: any) => Continuation.fromJSON(e)) : [],
+      ends: isSet(object.ends) ? globalThis.Number(object.ends) : 0,
+    };
+  },
+
+  toJSON(message: MapBranch): unknown {
+    const obj: any = {};
+    if (message.heads?.length) {
+      obj.heads = message.heads.map((e) => Continuation.toJSON(e));
+    }
+    if (message.shared?.length) {
+      obj.shared = message.shared.map((e) => Continuation.toJSON(e));
+    }
+    if (message.ends !== 0) {
+      obj.ends = Math.round(message.ends);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MapBranch>): MapBranch {
+    return MapBranch.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MapBranch>): MapBranch {
+    const message = createBaseMapBranch();
+    message.heads = object.heads?.map((e) => Continuation.fromPartial(e)) || [];
+    message.shared = object.shared?.map((e) => Continuation.fromPartial(e)) || [];
+    message.ends = object.ends ?? 0;
+    return message;
+  },
+};
+
+function createBaseDeriveRequest(): DeriveRequest {
+  return { capability: undefined, caveat: undefined };
+}
+
+export const DeriveRequest: MessageFns<DeriveRequest> = {
+  encode(message: DeriveRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.capability !== undefined) {
+      Capability.encode(message.capability, writer.uint32(10).fork()).join();
+    }
+    if (message.caveat !== undefined) {
+      Caveat.encode(message.caveat, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeriveRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeriveRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.capability = Capability.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.caveat = Caveat.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeriveRequest {
+    return {
+      capability: isSet(object.capability) ? Capability.fromJSON(object.capability) : undefined,
+      caveat: isSet(object.caveat) ? Caveat.fromJSON(object.caveat) : undefined,
+    };
+  },
+
+  toJSON(message: DeriveRequest): unknown {
+    const obj: any = {};
+    if (message.capability !== undefined) {
+      obj.capability = Capability.toJSON(message.capability);
+    }
+    if (message.caveat !== undefined) {
+      obj.caveat = Caveat.toJSON(message.caveat);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DeriveRequest>): DeriveRequest {
+    return DeriveRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeriveRequest>): DeriveRequest {
+    const message = createBaseDeriveRequest();
+    message.capability = (object.capability !== undefined && object.capability !== null)
+      ? Capability.fromPartial(object.capability)
+      : undefined;
+    message.caveat = (object.caveat !== undefined && object.caveat !== null)
+      ? Caveat.fromPartial(object.caveat)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDeriveResponse(): DeriveResponse {
+  return { capability: undefined, revoker: undefined };
+}
+
+export const DeriveResponse: MessageFns<DeriveResponse> = {
+  encode(message: DeriveResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.capability !== undefined) {
+      Capability.encode(message.capability, writer.uint32(10).fork()).join();
+    }
+    if (message.revoker !== undefined) {
+      Capability.encode(message.revoker, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeriveResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeriveResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.capability = Capability.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.revoker = Capability.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeriveResponse {
+    return {
+      capability: isSet(object.capability) ? Capability.fromJSON(object.capability) : undefined,
+      revoker: isSet(object.revoker) ? Capability.fromJSON(object.revoker) : undefined,
+    };
+  },
+
+  toJSON(message: DeriveResponse): unknown {
+    const obj: any = {};
+    if (message.capability !== undefined) {
+      obj.capability = Capability.toJSON(message.capability);
+    }
+    if (message.revoker !== undefined) {
+      obj.revoker = Capability.toJSON(message.revoker);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DeriveResponse>): DeriveResponse {
+    return DeriveResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeriveResponse>): DeriveResponse {
+    const message = createBaseDeriveResponse();
+    message.capability = (object.capability !== undefined && object.capability !== null)
+      ? Capability.fromPartial(object.capability)
+      : undefined;
+    message.revoker = (object.revoker !== undefined && object.revoker !== null)
+      ? Capability.fromPartial(object.revoker)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseRevokeRequest(): RevokeRequest {
+  return { capability: undefined };
+}
+
+export const RevokeRequest: MessageFns<RevokeRequest> = {
+  encode(message: RevokeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.capability !== undefined) {
+      Capability.encode(message.capability, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.capability = Capability.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RevokeRequest {
+    return { capability: isSet(object.capability) ? Capability.fromJSON(object.capability) : undefined };
+  },
+
+  toJSON(message: RevokeRequest): unknown {
+    const obj: any = {};
+    if (message.capability !== undefined) {
+      obj.capability = Capability.toJSON(message.capability);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RevokeRequest>): RevokeRequest {
+    return RevokeRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RevokeRequest>): RevokeRequest {
+    const message = createBaseRevokeRequest();
+    message.capability = (object.capability !== undefined && object.capability !== null)
+      ? Capability.fromPartial(object.capability)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseRevokeResponse(): RevokeResponse {
+  return { revoked: 0n };
+}
+
+export const RevokeResponse: MessageFns<RevokeResponse> = {
+  encode(message: RevokeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.revoked !== 0n) {
+      if (BigInt.asUintN(64, message.revoked) !== message.revoked) {
+        throw new globalThis.Error("value provided for field message.revoked of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.revoked);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.revoked = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RevokeResponse {
+    return { revoked: isSet(object.revoked) ? BigInt(object.revoked) : 0n };
+  },
+
+  toJSON(message: RevokeResponse): unknown {
+    const obj: any = {};
+    if (message.revoked !== 0n) {
+      obj.revoked = message.revoked.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RevokeResponse>): RevokeResponse {
+    return RevokeResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RevokeResponse>): RevokeResponse {
+    const message = createBaseRevokeResponse();
+    message.revoked = (object.revoked !== undefined && object.revoked !== null) ? BigInt(object.revoked) : 0n;
+    return message;
+  },
+};
+
+function createBaseWatchRequest(): WatchRequest {
+  return { capability: undefined };
+}
+
+export const WatchRequest: MessageFns<WatchRequest> = {
+  encode(message: WatchRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.capability !== undefined) {
+      Capability.encode(message.capability, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.capability = Capability.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WatchRequest {
+    return { capability: isSet(object.capability) ? Capability.fromJSON(object.capability) : undefined };
+  },
+
+  toJSON(message: WatchRequest): unknown {
+    const obj: any = {};
+    if (message.capability !== undefined) {
+      obj.capability = Capability.toJSON(message.capability);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WatchRequest>): WatchRequest {
+    return WatchRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchRequest>): WatchRequest {
+    const message = createBaseWatchRequest();
+    message.capability = (object.capability !== undefined && object.capability !== null)
+      ? Capability.fromPartial(object.capability)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseWatchResponse(): WatchResponse {
+  return { state: 0 };
+}
+
+export const WatchResponse: MessageFns<WatchResponse> = {
+  encode(message: WatchResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.state !== 0) {
+      writer.uint32(8).int32(message.state);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WatchResponse {
+    return { state: isSet(object.state) ? capabilityStateFromJSON(object.state) : 0 };
+  },
+
+  toJSON(message: WatchResponse): unknown {
+    const obj: any = {};
+    if (message.state !== 0) {
+      obj.state = capabilityStateToJSON(message.state);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WatchResponse>): WatchResponse {
+    return WatchResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchResponse>): WatchResponse {
+    const message = createBaseWatchResponse();
+    message.state = object.state ?? 0;
+    return message;
+  },
+};
+
+function createBaseAllocateRequest(): AllocateRequest {
+  return { sizeBytes: 0n, leaseMs: 0 };
+}
+
+export const AllocateRequest: MessageFns<AllocateRequest> = {
+  encode(message: AllocateRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sizeBytes !== 0n) {
+      if (BigInt.asUintN(64, message.sizeBytes) !== message.sizeBytes) {
+        throw new globalThis.Error("value provided for field message.sizeBytes of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.sizeBytes);
+    }
+    if (message.leaseMs !== 0) {
+      writer.uint32(16).uint32(message.leaseMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AllocateRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAllocateRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.sizeBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.leaseMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AllocateRequest {
+    return {
+      sizeBytes: isSet(object.sizeBytes)
+        ? BigInt(object.sizeBytes)
+        : isSet(object.size_bytes)
+        ? BigInt(object.size_bytes)
+        : 0n,
+      leaseMs: isSet(object.leaseMs)
+        ? globalThis.Number(object.leaseMs)
+        : isSet(object.lease_ms)
+        ? globalThis.Number(object.lease_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: AllocateRequest): unknown {
+    const obj: any = {};
+    if (message.sizeBytes !== 0n) {
+      obj.sizeBytes = message.sizeBytes.toString();
+    }
+    if (message.leaseMs !== 0) {
+      obj.leaseMs = Math.round(message.leaseMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AllocateRequest>): AllocateRequest {
+    return AllocateRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AllocateRequest>): AllocateRequest {
+    const message = createBaseAllocateRequest();
+    message.sizeBytes = (object.sizeBytes !== undefined && object.sizeBytes !== null) ? BigInt(object.sizeBytes) : 0n;
+    message.leaseMs = object.leaseMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseAllocateResponse(): AllocateResponse {
+  return { capability: undefined, revoker: undefined, expiresAtMs: 0n };
+}
+
+export const AllocateResponse: MessageFns<AllocateResponse> = {
+  encode(message: AllocateResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.capability !== undefined) {
+      Capability.encode(message.capability, writer.uint32(10).fork()).join();
+    }
+    if (message.revoker !== undefined) {
+      Capability.encode(message.revoker, writer.uint32(18).fork()).join();
+    }
+    if (message.expiresAtMs !== 0n) {
+      if (BigInt.asUintN(64, message.expiresAtMs) !== message.expiresAtMs) {
+        throw new globalThis.Error("value provided for field message.expiresAtMs of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.expiresAtMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AllocateResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAllocateResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.capability = Capability.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.revoker = Capability.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.expiresAtMs = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AllocateResponse {
+    return {
+      capability: isSet(object.capability) ? Capability.fromJSON(object.capability) : undefined,
+      revoker: isSet(object.revoker) ? Capability.fromJSON(object.revoker) : undefined,
+      expiresAtMs: isSet(object.expiresAtMs)
+        ? BigInt(object.expiresAtMs)
+        : isSet(object.expires_at_ms)
+        ? BigInt(object.expires_at_ms)
+        : 0n,
+    };
+  },
+
+  toJSON(message: AllocateResponse): unknown {
+    const obj: any = {};
+    if (message.capability !== undefined) {
+      obj.capability = Capability.toJSON(message.capability);
+    }
+    if (message.revoker !== undefined) {
+      obj.revoker = Capability.toJSON(message.revoker);
+    }
+    if (message.expiresAtMs !== 0n) {
+      obj.expiresAtMs = message.expiresAtMs.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AllocateResponse>): AllocateResponse {
+    return AllocateResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AllocateResponse>): AllocateResponse {
+    const message = createBaseAllocateResponse();
+    message.capability = (object.capability !== undefined && object.capability !== null)
+      ? Capability.fromPartial(object.capability)
+      : undefined;
+    message.revoker = (object.revoker !== undefined && object.revoker !== null)
+      ? Capability.fromPartial(object.revoker)
+      : undefined;
+    message.expiresAtMs = (object.expiresAtMs !== undefined && object.expiresAtMs !== null)
+      ? BigInt(object.expiresAtMs)
+      : 0n;
+    return message;
+  },
+};
+
+function createBaseReadRequest(): ReadRequest {
+  return { capability: undefined, offset: 0n, length: 0n, sha256: false };
+}
+
+export const ReadRequest: MessageFns<ReadRequest> = {
+  encode(message: ReadRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.capability !== undefined) {
+      Capability.encode(message.capability, writer.uint32(10).fork()).join();
+    }
+    if (message.offset !== 0n) {
+      if (BigInt.asUintN(64, message.offset) !== message.offset) {
+        throw new globalThis.Error("value provided for field message.offset of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.offset);
+    }
+    if (message.length !== 0n) {
+      if (BigInt.asUintN(64, message.length) !== message.length) {
+        throw new globalThis.Error("value provided for field message.length of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.length);
+    }
+    if (message.sha256 !== false) {
+      writer.uint32(32).bool(message.sha256);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.capability = Capability.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.offset = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.length = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.sha256 = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReadRequest {
+    return {
+      capability: isSet(object.capability) ? Capability.fromJSON(object.capability) : undefined,
+      offset: isSet(object.offset) ? BigInt(object.offset) : 0n,
+      length: isSet(object.length) ? BigInt(object.length) : 0n,
+      sha256: isSet(object.sha256) ? globalThis.Boolean(object.sha256) : false,
+    };
+  },
+
+  toJSON(message: ReadRequest): unknown {
+    const obj: any = {};
+    if (message.capability !== undefined) {
+      obj.capability = Capability.toJSON(message.capability);
+    }
+    if (message.offset !== 0n) {
+      obj.offset = message.offset.toString();
+    }
+    if (message.length !== 0n) {
+      obj.length = message.length.toString();
+    }
+    if (message.sha256 !== false) {
+      obj.sha256 = message.sha256;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReadRequest>): ReadRequest {
+    return ReadRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadRequest>): ReadRequest {
+    const message = createBaseReadRequest();
+    message.capability = (object.capability !== undefined && object.capability !== null)
+      ? Capability.fromPartial(object.capability)
+      : undefined;
+    message.offset = (object.offset !== undefined && object.offset !== null) ? BigInt(object.offset) : 0n;
+    message.length = (object.length !== undefined && object.length !== null) ? BigInt(object.length) : 0n;
+    message.sha256 = object.sha256 ?? false;
+    return message;
+  },
+};
+
+function createBaseReadResponse(): ReadResponse {
+  return { part: undefined };
+}
+
+export const ReadResponse: MessageFns<ReadResponse> = {
+  encode(message: ReadResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.part?.$case) {
+      case "chunk":
+        writer.uint32(10).bytes(message.part.value);
+        break;
+      case "end":
+        TransferEnd.encode(message.part.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.part = { $case: "chunk", value: reader.bytes() };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.part = { $case: "end", value: TransferEnd.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReadResponse {
+    return {
+      part: isSet(object.chunk)
+        ? { $case: "chunk", value: bytesFromBase64(object.chunk) }
+        : isSet(object.end)
+        ? { $case: "end", value: TransferEnd.fromJSON(object.end) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: ReadResponse): unknown {
+    const obj: any = {};
+    if (message.part?.$case === "chunk") {
+      obj.chunk = base64FromBytes(message.part.value);
+    } else if (message.part?.$case === "end") {
+      obj.end = TransferEnd.toJSON(message.part.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReadResponse>): ReadResponse {
+    return ReadResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadResponse>): ReadResponse {
+    const message = createBaseReadResponse();
+    switch (object.part?.$case) {
+      case "chunk": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "chunk", value: object.part.value };
+        }
+        break;
+      }
+      case "end": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "end", value: TransferEnd.fromPartial(object.part.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseTransferEnd(): TransferEnd {
+  return { sizeBytes: 0n, sha256: new Uint8Array(0) };
+}
+
+export const TransferEnd: MessageFns<TransferEnd> = {
+  encode(message: TransferEnd, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sizeBytes !== 0n) {
+      if (BigInt.asUintN(64, message.sizeBytes) !== message.sizeBytes) {
+        throw new globalThis.Error("value provided for field message.sizeBytes of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.sizeBytes);
+    }
+    if (message.sha256.length !== 0) {
+      writer.uint32(18).bytes(message.sha256);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TransferEnd {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTransferEnd();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.sizeBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.sha256 = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TransferEnd {
+    return {
+      sizeBytes: isSet(object.sizeBytes)
+        ? BigInt(object.sizeBytes)
+        : isSet(object.size_bytes)
+        ? BigInt(object.size_bytes)
+        : 0n,
+      sha256: isSet(object.sha256) ? bytesFromBase64(object.sha256) : new Uint8Array(0),
+    };
+  },
+
+  toJSON(message: TransferEnd): unknown {
+    const obj: any = {};
+    if (message.sizeBytes !== 0n) {
+      obj.sizeBytes = message.sizeBytes.toString();
+    }
+    if (message.sha256.length !== 0) {
+      obj.sha256 = base64FromBytes(message.sha256);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TransferEnd>): TransferEnd {
+    return TransferEnd.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TransferEnd>): TransferEnd {
+    const message = createBaseTransferEnd();
+    message.sizeBytes = (object.sizeBytes !== undefined && object.sizeBytes !== null) ? BigInt(object.sizeBytes) : 0n;
+    message.sha256 = object.sha256 ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseWriteRequest(): WriteRequest {
+  return { part: undefined };
+}
+
+export const WriteRequest: MessageFns<WriteRequest> = {
+  encode(message: WriteRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.part?.$case) {
+      case "header":
+        WriteHeader.encode(message.part.value, writer.uint32(10).fork()).join();
+        break;
+      case "chunk":
+        writer.uint32(18).bytes(message.part.value);
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WriteRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWriteRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.part = { $case: "header", value: WriteHeader.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.part = { $case: "chunk", value: reader.bytes() };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WriteRequest {
+    return {
+      part: isSet(object.header)
+        ? { $case: "header", value: WriteHeader.fromJSON(object.header) }
+        : isSet(object.chunk)
+        ? { $case: "chunk", value: bytesFromBase64(object.chunk) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: WriteRequest): unknown {
+    const obj: any = {};
+    if (message.part?.$case === "header") {
+      obj.header = WriteHeader.toJSON(message.part.value);
+    } else if (message.part?.$case === "chunk") {
+      obj.chunk = base64FromBytes(message.part.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WriteRequest>): WriteRequest {
+    return WriteRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WriteRequest>): WriteRequest {
+    const message = createBaseWriteRequest();
+    switch (object.part?.$case) {
+      case "header": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "header", value: WriteHeader.fromPartial(object.part.value) };
+        }
+        break;
+      }
+      case "chunk": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "chunk", value: object.part.value };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseWriteHeader(): WriteHeader {
+  return { capability: undefined, offset: 0n };
+}
+
+export const WriteHeader: MessageFns<WriteHeader> = {
+  encode(message: WriteHeader, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.capability !== undefined) {
+      Capability.encode(message.capability, writer.uint32(10).fork()).join();
+    }
+    if (message.offset !== 0n) {
+      if (BigInt.asUintN(64, message.offset) !== message.offset) {
+        throw new globalThis.Error("value provided for field message.offset of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.offset);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WriteHeader {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWriteHeader();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.capability = Capability.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.offset = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WriteHeader {
+    return {
+      capability: isSet(object.capability) ? Capability.fromJSON(object.capability) : undefined,
+      offset: isSet(object.offset) ? BigInt(object.offset) : 0n,
+    };
+  },
+
+  toJSON(message: WriteHeader): unknown {
+    const obj: any = {};
+    if (message.capability !== undefined) {
+      obj.capability = Capability.toJSON(message.capability);
+    }
+    if (message.offset !== 0n) {
+      obj.offset = message.offset.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WriteHeader>): WriteHeader {
+    return WriteHeader.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WriteHeader>): WriteHeader {
+    const message = createBaseWriteHeader();
+    message.capability = (object.capability !== undefined && object.capability !== null)
+      ? Capability.fromPartial(object.capability)
+      : undefined;
+    message.offset = (object.offset !== undefined && object.offset !== null) ? BigInt(object.offset) : 0n;
+    return message;
+  },
+};
+
+function createBaseWriteResponse(): WriteResponse {
+  return { end: undefined };
+}
+
+export const WriteResponse: MessageFns<WriteResponse> = {
+  encode(message: WriteResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.end !== undefined) {
+      TransferEnd.encode(message.end, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WriteResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWriteResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.end = TransferEnd.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WriteResponse {
+    return { end: isSet(object.end) ? TransferEnd.fromJSON(object.end) : undefined };
+  },
+
+  toJSON(message: WriteResponse): unknown {
+    const obj: any = {};
+    if (message.end !== undefined) {
+      obj.end = TransferEnd.toJSON(message.end);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WriteResponse>): WriteResponse {
+    return WriteResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WriteResponse>): WriteResponse {
+    const message = createBaseWriteResponse();
+    message.end = (object.end !== undefined && object.end !== null) ? TransferEnd.fromPartial(object.end) : undefined;
+    return message;
+  },
+};
+
+function createBaseCopyRequest(): CopyRequest {
+  return { source: undefined, destination: undefined, sha256: false };
+}
+
+export const CopyRequest: MessageFns<CopyRequest> = {
+  encode(message: CopyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.source !== undefined) {
+      Capability.encode(message.source, writer.uint32(10).fork()).join();
+    }
+    if (message.destination !== undefined) {
+      Capability.encode(message.destination, writer.uint32(18).fork()).join();
+    }
+    if (message.sha256 !== false) {
+      writer.uint32(24).bool(message.sha256);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CopyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCopyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.source = Capability.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.destination = Capability.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.sha256 = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CopyRequest {
+    return {
+      source: isSet(object.source) ? Capability.fromJSON(object.source) : undefined,
+      destination: isSet(object.destination) ? Capability.fromJSON(object.destination) : undefined,
+      sha256: isSet(object.sha256) ? globalThis.Boolean(object.sha256) : false,
+    };
+  },
+
+  toJSON(message: CopyRequest): unknown {
+    const obj: any = {};
+    if (message.source !== undefined) {
+      obj.source = Capability.toJSON(message.source);
+    }
+    if (message.destination !== undefined) {
+      obj.destination = Capability.toJSON(message.destination);
+    }
+    if (message.sha256 !== false) {
+      obj.sha256 = message.sha256;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CopyRequest>): CopyRequest {
+    return CopyRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CopyRequest>): CopyRequest {
+    const message = createBaseCopyRequest();
+    message.source = (object.source !== undefined && object.source !== null)
+      ? Capability.fromPartial(object.source)
+      : undefined;
+    message.destination = (object.destination !== undefined && object.destination !== null)
+      ? Capability.fromPartial(object.destination)
+      : undefined;
+    message.sha256 = object.sha256 ?? false;
+    return message;
+  },
+};
+
+function createBaseCopyResponse(): CopyResponse {
+  return { end: undefined };
+}
+
+export const CopyResponse: MessageFns<CopyResponse> = {
+  encode(message: CopyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.end !== undefined) {
+      TransferEnd.encode(message.end, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CopyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCopyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.end = TransferEnd.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CopyResponse {
+    return { end: isSet(object.end) ? TransferEnd.fromJSON(object.end) : undefined };
+  },
+
+  toJSON(message: CopyResponse): unknown {
+    const obj: any = {};
+    if (message.end !== undefined) {
+      obj.end = TransferEnd.toJSON(message.end);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CopyResponse>): CopyResponse {
+    return CopyResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CopyResponse>): CopyResponse {
+    const message = createBaseCopyResponse();
+    message.end = (object.end !== undefined && object.end !== null) ? TransferEnd.fromPartial(object.end) : undefined;
     return message;
   },
 };
@@ -1291,6 +3232,9 @@ export const Frame: MessageFns<Frame> = {
       case "refusal":
         Refusal.encode(message.body.value, writer.uint32(34).fork()).join();
         break;
+      case "release":
+        Release.encode(message.body.value, writer.uint32(42).fork()).join();
+        break;
     }
     return writer;
   },
@@ -1340,6 +3284,14 @@ export const Frame: MessageFns<Frame> = {
             message.body = { $case: "refusal", value: Refusal.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.body = { $case: "release", value: Release.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1362,6 +3314,8 @@ export const Frame: MessageFns<Frame> = {
         ? { $case: "admissions", value: Admissions.fromJSON(object.admissions) }
         : isSet(object.refusal)
         ? { $case: "refusal", value: Refusal.fromJSON(object.refusal) }
+        : isSet(object.release)
+        ? { $case: "release", value: Release.fromJSON(object.release) }
         : undefined,
     };
   },
@@ -1376,6 +3330,8 @@ export const Frame: MessageFns<Frame> = {
       obj.admissions = Admissions.toJSON(message.body.value);
     } else if (message.body?.$case === "refusal") {
       obj.refusal = Refusal.toJSON(message.body.value);
+    } else if (message.body?.$case === "release") {
+      obj.release = Release.toJSON(message.body.value);
     }
     return obj;
   },
@@ -1407,6 +3363,12 @@ export const Frame: MessageFns<Frame> = {
       case "refusal": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "refusal", value: Refusal.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "release": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "release", value: Release.fromPartial(object.body.value) };
         }
         break;
       }
@@ -1535,6 +3497,9 @@ function createBaseInvocation(): Invocation {
     hops: 0,
     sentAtUs: 0n,
     traceparent: "",
+    shared: [],
+    attempt: 0,
+    retries: 0,
   };
 }
 
@@ -1575,6 +3540,15 @@ export const Invocation: MessageFns<Invocation> = {
     }
     if (message.traceparent !== "") {
       writer.uint32(82).string(message.traceparent);
+    }
+    for (const v of message.shared) {
+      writer.uint32(90).bytes(v!);
+    }
+    if (message.attempt !== 0) {
+      writer.uint32(96).uint32(message.attempt);
+    }
+    if (message.retries !== 0) {
+      writer.uint32(104).uint32(message.retries);
     }
     return writer;
   },
@@ -1672,6 +3646,30 @@ export const Invocation: MessageFns<Invocation> = {
             message.traceparent = reader.string();
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.shared.push(reader.bytes());
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.attempt = reader.uint32();
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.retries = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1716,6 +3714,11 @@ export const Invocation: MessageFns<Invocation> = {
         ? BigInt(object.sent_at_us)
         : 0n,
       traceparent: isSet(object.traceparent) ? globalThis.String(object.traceparent) : "",
+      shared: globalThis.Array.isArray(object?.shared)
+        ? object.shared.map((e: any) => bytesFromBase64(e))
+        : [],
+      attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
+      retries: isSet(object.retries) ? globalThis.Number(object.retries) : 0,
     };
   },
 
@@ -1751,6 +3754,15 @@ export const Invocation: MessageFns<Invocation> = {
     if (message.traceparent !== "") {
       obj.traceparent = message.traceparent;
     }
+    if (message.shared?.length) {
+      obj.shared = message.shared.map((e) => base64FromBytes(e));
+    }
+    if (message.attempt !== 0) {
+      obj.attempt = Math.round(message.attempt);
+    }
+    if (message.retries !== 0) {
+      obj.retries = Math.round(message.retries);
+    }
     return obj;
   },
 
@@ -1771,12 +3783,24 @@ export const Invocation: MessageFns<Invocation> = {
     message.hops = object.hops ?? 0;
     message.sentAtUs = (object.sentAtUs !== undefined && object.sentAtUs !== null) ? BigInt(object.sentAtUs) : 0n;
     message.traceparent = object.traceparent ?? "";
+    message.shared = object.shared?.map((e) => e) || [];
+    message.attempt = object.attempt ?? 0;
+    message.retries = object.retries ?? 0;
     return message;
   },
 };
 
 function createBaseContinuationHead(): ContinuationHead {
-  return { capability: undefined, argument: "", onSuccess: [], onFailure: [] };
+  return {
+    capability: undefined,
+    argument: "",
+    onSuccess: [],
+    onFailure: [],
+    shared: 0,
+    map: new Uint8Array(0),
+    retries: 0,
+    itemResult: false,
+  };
 }
 
 export const ContinuationHead: MessageFns<ContinuationHead> = {
@@ -1792,6 +3816,18 @@ export const ContinuationHead: MessageFns<ContinuationHead> = {
     }
     for (const v of message.onFailure) {
       writer.uint32(34).bytes(v!);
+    }
+    if (message.shared !== 0) {
+      writer.uint32(40).uint32(message.shared);
+    }
+    if (message.map.length !== 0) {
+      writer.uint32(50).bytes(message.map);
+    }
+    if (message.retries !== 0) {
+      writer.uint32(56).uint32(message.retries);
+    }
+    if (message.itemResult !== false) {
+      writer.uint32(64).bool(message.itemResult);
     }
     return writer;
   },
@@ -1841,6 +3877,38 @@ export const ContinuationHead: MessageFns<ContinuationHead> = {
             message.onFailure.push(reader.bytes());
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.shared = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.map = reader.bytes();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.retries = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.itemResult = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1867,6 +3935,14 @@ export const ContinuationHead: MessageFns<ContinuationHead> = {
         : globalThis.Array.isArray(object?.on_failure)
         ? object.on_failure.map((e: any) => bytesFromBase64(e))
         : [],
+      shared: isSet(object.shared) ? globalThis.Number(object.shared) : 0,
+      map: isSet(object.map) ? bytesFromBase64(object.map) : new Uint8Array(0),
+      retries: isSet(object.retries) ? globalThis.Number(object.retries) : 0,
+      itemResult: isSet(object.itemResult)
+        ? globalThis.Boolean(object.itemResult)
+        : isSet(object.item_result)
+        ? globalThis.Boolean(object.item_result)
+        : false,
     };
   },
 
@@ -1884,6 +3960,18 @@ export const ContinuationHead: MessageFns<ContinuationHead> = {
     if (message.onFailure?.length) {
       obj.onFailure = message.onFailure.map((e) => base64FromBytes(e));
     }
+    if (message.shared !== 0) {
+      obj.shared = Math.round(message.shared);
+    }
+    if (message.map.length !== 0) {
+      obj.map = base64FromBytes(message.map);
+    }
+    if (message.retries !== 0) {
+      obj.retries = Math.round(message.retries);
+    }
+    if (message.itemResult !== false) {
+      obj.itemResult = message.itemResult;
+    }
     return obj;
   },
 
@@ -1898,6 +3986,113 @@ export const ContinuationHead: MessageFns<ContinuationHead> = {
     message.argument = object.argument ?? "";
     message.onSuccess = object.onSuccess?.map((e) => e) || [];
     message.onFailure = object.onFailure?.map((e) => e) || [];
+    message.shared = object.shared ?? 0;
+    message.map = object.map ?? new Uint8Array(0);
+    message.retries = object.retries ?? 0;
+    message.itemResult = object.itemResult ?? false;
+    return message;
+  },
+};
+
+function createBaseRelease(): Release {
+  return { capabilities: [], attempt: 0, ended: false };
+}
+
+export const Release: MessageFns<Release> = {
+  encode(message: Release, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.capabilities) {
+      Capability.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.attempt !== 0) {
+      writer.uint32(16).uint32(message.attempt);
+    }
+    if (message.ended !== false) {
+      writer.uint32(24).bool(message.ended);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Release {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRelease();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.capabilities.push(Capability.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.attempt = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.ended = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Release {
+    return {
+      capabilities: globalThis.Array.isArray(object?.capabilities)
+        ? object.capabilities.map((e: any) => Capability.fromJSON(e))
+        : [],
+      attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
+      ended: isSet(object.ended) ? globalThis.Boolean(object.ended) : false,
+    };
+  },
+
+  toJSON(message: Release): unknown {
+    const obj: any = {};
+    if (message.capabilities?.length) {
+      obj.capabilities = message.capabilities.map((e) => Capability.toJSON(e));
+    }
+    if (message.attempt !== 0) {
+      obj.attempt = Math.round(message.attempt);
+    }
+    if (message.ended !== false) {
+      obj.ended = message.ended;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Release>): Release {
+    return Release.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Release>): Release {
+    const message = createBaseRelease();
+    message.capabilities = object.capabilities?.map((e) => Capability.fromPartial(e)) || [];
+    message.attempt = object.attempt ?? 0;
+    message.ended = object.ended ?? false;
     return message;
   },
 };
@@ -2099,6 +4294,76 @@ export const ControllerServiceService = {
     responseSerialize: (value: InvokeResponse): Buffer => Buffer.from(InvokeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): InvokeResponse => InvokeResponse.decode(value),
   },
+  /** Makes a narrower capability that can be revoked alone. */
+  derive: {
+    path: "/fractory.v1.ControllerService/Derive" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DeriveRequest): Buffer => Buffer.from(DeriveRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DeriveRequest => DeriveRequest.decode(value),
+    responseSerialize: (value: DeriveResponse): Buffer => Buffer.from(DeriveResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DeriveResponse => DeriveResponse.decode(value),
+  },
+  /** Makes a capability and all that were derived from it useless, at once: once this has answered, nothing more is admitted or served through them. */
+  revoke: {
+    path: "/fractory.v1.ControllerService/Revoke" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RevokeRequest): Buffer => Buffer.from(RevokeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RevokeRequest => RevokeRequest.decode(value),
+    responseSerialize: (value: RevokeResponse): Buffer => Buffer.from(RevokeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RevokeResponse => RevokeResponse.decode(value),
+  },
+  /** Tells when a capability becomes invalid. The stream ends after that. */
+  watch: {
+    path: "/fractory.v1.ControllerService/Watch" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchRequest): Buffer => Buffer.from(WatchRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchRequest => WatchRequest.decode(value),
+    responseSerialize: (value: WatchResponse): Buffer => Buffer.from(WatchResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchResponse => WatchResponse.decode(value),
+  },
+  /** Makes a memory on this node, zeroed, for a time. */
+  allocate: {
+    path: "/fractory.v1.ControllerService/Allocate" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: AllocateRequest): Buffer => Buffer.from(AllocateRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AllocateRequest => AllocateRequest.decode(value),
+    responseSerialize: (value: AllocateResponse): Buffer => Buffer.from(AllocateResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): AllocateResponse => AllocateResponse.decode(value),
+  },
+  /** Reads a memory of this node. */
+  read: {
+    path: "/fractory.v1.ControllerService/Read" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: ReadRequest): Buffer => Buffer.from(ReadRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReadRequest => ReadRequest.decode(value),
+    responseSerialize: (value: ReadResponse): Buffer => Buffer.from(ReadResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReadResponse => ReadResponse.decode(value),
+  },
+  /** Writes into a memory of this node. What was written before a failure stays written. */
+  write: {
+    path: "/fractory.v1.ControllerService/Write" as const,
+    requestStream: true as const,
+    responseStream: false as const,
+    requestSerialize: (value: WriteRequest): Buffer => Buffer.from(WriteRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WriteRequest => WriteRequest.decode(value),
+    responseSerialize: (value: WriteResponse): Buffer => Buffer.from(WriteResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WriteResponse => WriteResponse.decode(value),
+  },
+  /** Copies a memory, whoever owns it, into a memory of this node, which pulls it from its owner. Answers when all is copied. */
+  copy: {
+    path: "/fractory.v1.ControllerService/Copy" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CopyRequest): Buffer => Buffer.from(CopyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CopyRequest => CopyRequest.decode(value),
+    responseSerialize: (value: CopyResponse): Buffer => Buffer.from(CopyResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CopyResponse => CopyResponse.decode(value),
+  },
   /** Says what this node is and can do. */
   describe: {
     path: "/fractory.v1.ControllerService/Describe" as const,
@@ -2126,6 +4391,20 @@ export interface ControllerServiceServer extends UntypedServiceImplementation {
   connect: handleUnaryCall<ConnectRequest, ConnectResponse>;
   /** Uses a request capability. Answers when the invocation is admitted, not when it is done: the result goes to the continuations. */
   invoke: handleUnaryCall<InvokeRequest, InvokeResponse>;
+  /** Makes a narrower capability that can be revoked alone. */
+  derive: handleUnaryCall<DeriveRequest, DeriveResponse>;
+  /** Makes a capability and all that were derived from it useless, at once: once this has answered, nothing more is admitted or served through them. */
+  revoke: handleUnaryCall<RevokeRequest, RevokeResponse>;
+  /** Tells when a capability becomes invalid. The stream ends after that. */
+  watch: handleServerStreamingCall<WatchRequest, WatchResponse>;
+  /** Makes a memory on this node, zeroed, for a time. */
+  allocate: handleUnaryCall<AllocateRequest, AllocateResponse>;
+  /** Reads a memory of this node. */
+  read: handleServerStreamingCall<ReadRequest, ReadResponse>;
+  /** Writes into a memory of this node. What was written before a failure stays written. */
+  write: handleClientStreamingCall<WriteRequest, WriteResponse>;
+  /** Copies a memory, whoever owns it, into a memory of this node, which pulls it from its owner. Answers when all is copied. */
+  copy: handleUnaryCall<CopyRequest, CopyResponse>;
   /** Says what this node is and can do. */
   describe: handleUnaryCall<DescribeRequest, DescribeResponse>;
   /** One long-lived stream between two controllers: invocations and admissions in both directions. */
@@ -2164,6 +4443,92 @@ export interface ControllerServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: InvokeResponse) => void,
+  ): ClientUnaryCall;
+  /** Makes a narrower capability that can be revoked alone. */
+  derive(
+    request: DeriveRequest,
+    callback: (error: ServiceError | null, response: DeriveResponse) => void,
+  ): ClientUnaryCall;
+  derive(
+    request: DeriveRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DeriveResponse) => void,
+  ): ClientUnaryCall;
+  derive(
+    request: DeriveRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DeriveResponse) => void,
+  ): ClientUnaryCall;
+  /** Makes a capability and all that were derived from it useless, at once: once this has answered, nothing more is admitted or served through them. */
+  revoke(
+    request: RevokeRequest,
+    callback: (error: ServiceError | null, response: RevokeResponse) => void,
+  ): ClientUnaryCall;
+  revoke(
+    request: RevokeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RevokeResponse) => void,
+  ): ClientUnaryCall;
+  revoke(
+    request: RevokeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RevokeResponse) => void,
+  ): ClientUnaryCall;
+  /** Tells when a capability becomes invalid. The stream ends after that. */
+  watch(request: WatchRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchResponse>;
+  watch(
+    request: WatchRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchResponse>;
+  /** Makes a memory on this node, zeroed, for a time. */
+  allocate(
+    request: AllocateRequest,
+    callback: (error: ServiceError | null, response: AllocateResponse) => void,
+  ): ClientUnaryCall;
+  allocate(
+    request: AllocateRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: AllocateResponse) => void,
+  ): ClientUnaryCall;
+  allocate(
+    request: AllocateRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: AllocateResponse) => void,
+  ): ClientUnaryCall;
+  /** Reads a memory of this node. */
+  read(request: ReadRequest, options?: Partial<CallOptions>): ClientReadableStream<ReadResponse>;
+  read(request: ReadRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<ReadResponse>;
+  /** Writes into a memory of this node. What was written before a failure stays written. */
+  write(callback: (error: ServiceError | null, response: WriteResponse) => void): ClientWritableStream<WriteRequest>;
+  write(
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: WriteResponse) => void,
+  ): ClientWritableStream<WriteRequest>;
+  write(
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: WriteResponse) => void,
+  ): ClientWritableStream<WriteRequest>;
+  write(
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: WriteResponse) => void,
+  ): ClientWritableStream<WriteRequest>;
+  /** Copies a memory, whoever owns it, into a memory of this node, which pulls it from its owner. Answers when all is copied. */
+  copy(request: CopyRequest, callback: (error: ServiceError | null, response: CopyResponse) => void): ClientUnaryCall;
+  copy(
+    request: CopyRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CopyResponse) => void,
+  ): ClientUnaryCall;
+  copy(
+    request: CopyRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CopyResponse) => void,
   ): ClientUnaryCall;
   /** Says what this node is and can do. */
   describe(

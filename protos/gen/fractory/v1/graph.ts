@@ -20,22 +20,43 @@ export interface Graph {
   edges: Edge[];
 }
 
-/** One use of one operation. */
+/** One use of one operation, or a map over a list. */
 export interface Step {
   /** Id within the graph: [A-Za-z0-9._-]{1,64}. */
   id: string;
-  /** Operation, such as "math.factorial". */
+  /** Operation, such as "math.factorial"; empty for a map. */
   operation: string;
   /** Arguments that are known before the run. */
   arguments: Argument[];
+  /** Longest time of each try; 0 = what is left of the run's budget. Not for a map. */
+  timeoutMs: number;
+  /** How often it is tried again on the same member when it fails for want of room, time or another node. Idempotent operations only. */
+  retries: number;
+  /** Does this graph with each element of the list `input` and yields the list of results, in the same order. */
+  map?: MapStep | undefined;
 }
 
-/** The result of one step becomes an argument of another. */
+/** A graph for each element of a list. */
+export interface MapStep {
+  /** Edges from "" lead the element in. Its end, or the list of its ends, is the result. Ids of steps are unique in the whole of the outer graph. */
+  graph?:
+    | Graph
+    | undefined;
+  /** Elements under way at a time; 0 = 8. */
+  parallelism: number;
+}
+
+/**
+ * The result of one step becomes an argument of another. A step with several edges in waits for all its arguments; edges that lead to the same
+ * argument are alternatives: the first result counts.
+ */
 export interface Edge {
   from: string;
   to: string;
-  /** Name of the argument at `to`; empty = "input". */
+  /** Name of the argument at `to`; empty = "input". "input[0]", "input[1]", ... are elements of a list for `input`. */
   argument: string;
+  /** The edge is taken when `from` fails, and carries the failure; without such an edge a failure ends the run. */
+  onFailure: boolean;
 }
 
 /** What a step did and cost. */
@@ -57,6 +78,12 @@ export interface Receipt {
   bytesOut: bigint;
   /** The step had been done before in this run; its remembered result was used. */
   reused: boolean;
+  /** Time that it took to pull arguments from where they were kept; part of neither queue nor compute time. */
+  pullUs: number;
+  /** Bytes of the result that the member keeps until the run ends. */
+  heldBytes: bigint;
+  /** Times that the operation was tried; 0 = once. */
+  tries: number;
 }
 
 function createBaseGraph(): Graph {
@@ -161,7 +188,7 @@ export const Graph: MessageFns<Graph> = {
 };
 
 function createBaseStep(): Step {
-  return { id: "", operation: "", arguments: [] };
+  return { id: "", operation: "", arguments: [], timeoutMs: 0, retries: 0, map: undefined };
 }
 
 export const Step: MessageFns<Step> = {
@@ -174,6 +201,15 @@ export const Step: MessageFns<Step> = {
     }
     for (const v of message.arguments) {
       Argument.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.timeoutMs !== 0) {
+      writer.uint32(32).uint32(message.timeoutMs);
+    }
+    if (message.retries !== 0) {
+      writer.uint32(40).uint32(message.retries);
+    }
+    if (message.map !== undefined) {
+      MapStep.encode(message.map, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -215,6 +251,30 @@ export const Step: MessageFns<Step> = {
             message.arguments.push(Argument.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.timeoutMs = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.retries = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.map = MapStep.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -234,6 +294,13 @@ export const Step: MessageFns<Step> = {
       arguments: globalThis.Array.isArray(object?.arguments)
         ? object.arguments.map((e: any) => Argument.fromJSON(e))
         : [],
+      timeoutMs: isSet(object.timeoutMs)
+        ? globalThis.Number(object.timeoutMs)
+        : isSet(object.timeout_ms)
+        ? globalThis.Number(object.timeout_ms)
+        : 0,
+      retries: isSet(object.retries) ? globalThis.Number(object.retries) : 0,
+      map: isSet(object.map) ? MapStep.fromJSON(object.map) : undefined,
     };
   },
 
@@ -248,6 +315,15 @@ export const Step: MessageFns<Step> = {
     if (message.arguments?.length) {
       obj.arguments = message.arguments.map((e) => Argument.toJSON(e));
     }
+    if (message.timeoutMs !== 0) {
+      obj.timeoutMs = Math.round(message.timeoutMs);
+    }
+    if (message.retries !== 0) {
+      obj.retries = Math.round(message.retries);
+    }
+    if (message.map !== undefined) {
+      obj.map = MapStep.toJSON(message.map);
+    }
     return obj;
   },
 
@@ -259,12 +335,100 @@ export const Step: MessageFns<Step> = {
     message.id = object.id ?? "";
     message.operation = object.operation ?? "";
     message.arguments = object.arguments?.map((e) => Argument.fromPartial(e)) || [];
+    message.timeoutMs = object.timeoutMs ?? 0;
+    message.retries = object.retries ?? 0;
+    message.map = (object.map !== undefined && object.map !== null) ? MapStep.fromPartial(object.map) : undefined;
+    return message;
+  },
+};
+
+function createBaseMapStep(): MapStep {
+  return { graph: undefined, parallelism: 0 };
+}
+
+export const MapStep: MessageFns<MapStep> = {
+  encode(message: MapStep, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.graph !== undefined) {
+      Graph.encode(message.graph, writer.uint32(10).fork()).join();
+    }
+    if (message.parallelism !== 0) {
+      writer.uint32(16).uint32(message.parallelism);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MapStep {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMapStep();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.graph = Graph.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.parallelism = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MapStep {
+    return {
+      graph: isSet(object.graph) ? Graph.fromJSON(object.graph) : undefined,
+      parallelism: isSet(object.parallelism) ? globalThis.Number(object.parallelism) : 0,
+    };
+  },
+
+  toJSON(message: MapStep): unknown {
+    const obj: any = {};
+    if (message.graph !== undefined) {
+      obj.graph = Graph.toJSON(message.graph);
+    }
+    if (message.parallelism !== 0) {
+      obj.parallelism = Math.round(message.parallelism);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MapStep>): MapStep {
+    return MapStep.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MapStep>): MapStep {
+    const message = createBaseMapStep();
+    message.graph = (object.graph !== undefined && object.graph !== null) ? Graph.fromPartial(object.graph) : undefined;
+    message.parallelism = object.parallelism ?? 0;
     return message;
   },
 };
 
 function createBaseEdge(): Edge {
-  return { from: "", to: "", argument: "" };
+  return { from: "", to: "", argument: "", onFailure: false };
 }
 
 export const Edge: MessageFns<Edge> = {
@@ -277,6 +441,9 @@ export const Edge: MessageFns<Edge> = {
     }
     if (message.argument !== "") {
       writer.uint32(26).string(message.argument);
+    }
+    if (message.onFailure !== false) {
+      writer.uint32(32).bool(message.onFailure);
     }
     return writer;
   },
@@ -318,6 +485,14 @@ export const Edge: MessageFns<Edge> = {
             message.argument = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.onFailure = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -335,6 +510,11 @@ export const Edge: MessageFns<Edge> = {
       from: isSet(object.from) ? globalThis.String(object.from) : "",
       to: isSet(object.to) ? globalThis.String(object.to) : "",
       argument: isSet(object.argument) ? globalThis.String(object.argument) : "",
+      onFailure: isSet(object.onFailure)
+        ? globalThis.Boolean(object.onFailure)
+        : isSet(object.on_failure)
+        ? globalThis.Boolean(object.on_failure)
+        : false,
     };
   },
 
@@ -349,6 +529,9 @@ export const Edge: MessageFns<Edge> = {
     if (message.argument !== "") {
       obj.argument = message.argument;
     }
+    if (message.onFailure !== false) {
+      obj.onFailure = message.onFailure;
+    }
     return obj;
   },
 
@@ -360,6 +543,7 @@ export const Edge: MessageFns<Edge> = {
     message.from = object.from ?? "";
     message.to = object.to ?? "";
     message.argument = object.argument ?? "";
+    message.onFailure = object.onFailure ?? false;
     return message;
   },
 };
@@ -377,6 +561,9 @@ function createBaseReceipt(): Receipt {
     bytesIn: 0n,
     bytesOut: 0n,
     reused: false,
+    pullUs: 0,
+    heldBytes: 0n,
+    tries: 0,
   };
 }
 
@@ -426,6 +613,18 @@ export const Receipt: MessageFns<Receipt> = {
     }
     if (message.reused !== false) {
       writer.uint32(88).bool(message.reused);
+    }
+    if (message.pullUs !== 0) {
+      writer.uint32(96).uint32(message.pullUs);
+    }
+    if (message.heldBytes !== 0n) {
+      if (BigInt.asUintN(64, message.heldBytes) !== message.heldBytes) {
+        throw new globalThis.Error("value provided for field message.heldBytes of type uint64 too large");
+      }
+      writer.uint32(104).uint64(message.heldBytes);
+    }
+    if (message.tries !== 0) {
+      writer.uint32(112).uint32(message.tries);
     }
     return writer;
   },
@@ -531,6 +730,30 @@ export const Receipt: MessageFns<Receipt> = {
             message.reused = reader.bool();
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.pullUs = reader.uint32();
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.heldBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.tries = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -576,6 +799,17 @@ export const Receipt: MessageFns<Receipt> = {
         ? BigInt(object.bytes_out)
         : 0n,
       reused: isSet(object.reused) ? globalThis.Boolean(object.reused) : false,
+      pullUs: isSet(object.pullUs)
+        ? globalThis.Number(object.pullUs)
+        : isSet(object.pull_us)
+        ? globalThis.Number(object.pull_us)
+        : 0,
+      heldBytes: isSet(object.heldBytes)
+        ? BigInt(object.heldBytes)
+        : isSet(object.held_bytes)
+        ? BigInt(object.held_bytes)
+        : 0n,
+      tries: isSet(object.tries) ? globalThis.Number(object.tries) : 0,
     };
   },
 
@@ -614,6 +848,15 @@ export const Receipt: MessageFns<Receipt> = {
     if (message.reused !== false) {
       obj.reused = message.reused;
     }
+    if (message.pullUs !== 0) {
+      obj.pullUs = Math.round(message.pullUs);
+    }
+    if (message.heldBytes !== 0n) {
+      obj.heldBytes = message.heldBytes.toString();
+    }
+    if (message.tries !== 0) {
+      obj.tries = Math.round(message.tries);
+    }
     return obj;
   },
 
@@ -635,6 +878,9 @@ export const Receipt: MessageFns<Receipt> = {
     message.bytesIn = (object.bytesIn !== undefined && object.bytesIn !== null) ? BigInt(object.bytesIn) : 0n;
     message.bytesOut = (object.bytesOut !== undefined && object.bytesOut !== null) ? BigInt(object.bytesOut) : 0n;
     message.reused = object.reused ?? false;
+    message.pullUs = object.pullUs ?? 0;
+    message.heldBytes = (object.heldBytes !== undefined && object.heldBytes !== null) ? BigInt(object.heldBytes) : 0n;
+    message.tries = object.tries ?? 0;
     return message;
   },
 };

@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { Capability } from "./capability.js";
 
 export const protobufPackage = "fractory.v1";
 
@@ -33,9 +34,28 @@ export interface Value {
     /** Several values, in order. */
     { $case: "list"; value: ValueList }
     | //
+    /** A value whose bytes are kept by its producer; whoever needs them pulls them from there. */
+    { $case: "memory"; value: Memory }
+    | //
     /** Why a step failed; what failure continuations receive. */
     { $case: "failure"; value: Failure }
     | undefined;
+}
+
+/** A value that is too large to travel in an invocation. */
+export interface Memory {
+  /** Memory at the producer, with the right to read. */
+  capability?: Capability | undefined;
+  sizeBytes: bigint;
+  /**
+   * The value without its data, which says what the bytes are: those of `data` for bytes and tensor, UTF-8 for text and integer, an encoded
+   * ValueList for list.
+   */
+  form?:
+    | Value
+    | undefined;
+  /** SHA-256 of the content where the producer knows it: whoever pulls all of it verifies it. Empty or 32 bytes. */
+  sha256: Uint8Array;
 }
 
 /** Bytes and what they are. */
@@ -72,6 +92,8 @@ export interface Failure {
   member: string;
   /** Facts for programs, such as the address of the leader. */
   metadata: { [key: string]: string };
+  /** When to try again, where that is worth while; 0 = it is not known. */
+  retryAfterMs: number;
 }
 
 export interface Failure_MetadataEntry {
@@ -109,6 +131,9 @@ export const Value: MessageFns<Value> = {
         break;
       case "list":
         ValueList.encode(message.kind.value, writer.uint32(50).fork()).join();
+        break;
+      case "memory":
+        Memory.encode(message.kind.value, writer.uint32(58).fork()).join();
         break;
       case "failure":
         Failure.encode(message.kind.value, writer.uint32(66).fork()).join();
@@ -178,6 +203,14 @@ export const Value: MessageFns<Value> = {
             message.kind = { $case: "list", value: ValueList.decode(reader, reader.uint32()) };
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.kind = { $case: "memory", value: Memory.decode(reader, reader.uint32()) };
+            continue;
+          }
           case 8: {
             if (tag !== 66) {
               break;
@@ -212,6 +245,8 @@ export const Value: MessageFns<Value> = {
         ? { $case: "tensor", value: Tensor.fromJSON(object.tensor) }
         : isSet(object.list)
         ? { $case: "list", value: ValueList.fromJSON(object.list) }
+        : isSet(object.memory)
+        ? { $case: "memory", value: Memory.fromJSON(object.memory) }
         : isSet(object.failure)
         ? { $case: "failure", value: Failure.fromJSON(object.failure) }
         : undefined,
@@ -232,6 +267,8 @@ export const Value: MessageFns<Value> = {
       obj.tensor = Tensor.toJSON(message.kind.value);
     } else if (message.kind?.$case === "list") {
       obj.list = ValueList.toJSON(message.kind.value);
+    } else if (message.kind?.$case === "memory") {
+      obj.memory = Memory.toJSON(message.kind.value);
     } else if (message.kind?.$case === "failure") {
       obj.failure = Failure.toJSON(message.kind.value);
     }
@@ -280,6 +317,12 @@ export const Value: MessageFns<Value> = {
         }
         break;
       }
+      case "memory": {
+        if (object.kind?.value !== undefined && object.kind?.value !== null) {
+          message.kind = { $case: "memory", value: Memory.fromPartial(object.kind.value) };
+        }
+        break;
+      }
       case "failure": {
         if (object.kind?.value !== undefined && object.kind?.value !== null) {
           message.kind = { $case: "failure", value: Failure.fromPartial(object.kind.value) };
@@ -287,6 +330,132 @@ export const Value: MessageFns<Value> = {
         break;
       }
     }
+    return message;
+  },
+};
+
+function createBaseMemory(): Memory {
+  return { capability: undefined, sizeBytes: 0n, form: undefined, sha256: new Uint8Array(0) };
+}
+
+export const Memory: MessageFns<Memory> = {
+  encode(message: Memory, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.capability !== undefined) {
+      Capability.encode(message.capability, writer.uint32(10).fork()).join();
+    }
+    if (message.sizeBytes !== 0n) {
+      if (BigInt.asUintN(64, message.sizeBytes) !== message.sizeBytes) {
+        throw new globalThis.Error("value provided for field message.sizeBytes of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.sizeBytes);
+    }
+    if (message.form !== undefined) {
+      Value.encode(message.form, writer.uint32(26).fork()).join();
+    }
+    if (message.sha256.length !== 0) {
+      writer.uint32(34).bytes(message.sha256);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Memory {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMemory();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.capability = Capability.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.sizeBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.form = Value.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.sha256 = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Memory {
+    return {
+      capability: isSet(object.capability) ? Capability.fromJSON(object.capability) : undefined,
+      sizeBytes: isSet(object.sizeBytes)
+        ? BigInt(object.sizeBytes)
+        : isSet(object.size_bytes)
+        ? BigInt(object.size_bytes)
+        : 0n,
+      form: isSet(object.form) ? Value.fromJSON(object.form) : undefined,
+      sha256: isSet(object.sha256) ? bytesFromBase64(object.sha256) : new Uint8Array(0),
+    };
+  },
+
+  toJSON(message: Memory): unknown {
+    const obj: any = {};
+    if (message.capability !== undefined) {
+      obj.capability = Capability.toJSON(message.capability);
+    }
+    if (message.sizeBytes !== 0n) {
+      obj.sizeBytes = message.sizeBytes.toString();
+    }
+    if (message.form !== undefined) {
+      obj.form = Value.toJSON(message.form);
+    }
+    if (message.sha256.length !== 0) {
+      obj.sha256 = base64FromBytes(message.sha256);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Memory>): Memory {
+    return Memory.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Memory>): Memory {
+    const message = createBaseMemory();
+    message.capability = (object.capability !== undefined && object.capability !== null)
+      ? Capability.fromPartial(object.capability)
+      : undefined;
+    message.sizeBytes = (object.sizeBytes !== undefined && object.sizeBytes !== null) ? BigInt(object.sizeBytes) : 0n;
+    message.form = (object.form !== undefined && object.form !== null) ? Value.fromPartial(object.form) : undefined;
+    message.sha256 = object.sha256 ?? new Uint8Array(0);
     return message;
   },
 };
@@ -566,7 +735,7 @@ export const ValueList: MessageFns<ValueList> = {
 };
 
 function createBaseFailure(): Failure {
-  return { code: 0, reason: "", message: "", step: "", member: "", metadata: {} };
+  return { code: 0, reason: "", message: "", step: "", member: "", metadata: {}, retryAfterMs: 0 };
 }
 
 export const Failure: MessageFns<Failure> = {
@@ -589,6 +758,9 @@ export const Failure: MessageFns<Failure> = {
     globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
       Failure_MetadataEntry.encode({ key: key as any, value }, writer.uint32(50).fork()).join();
     });
+    if (message.retryAfterMs !== 0) {
+      writer.uint32(56).uint32(message.retryAfterMs);
+    }
     return writer;
   },
 
@@ -656,6 +828,14 @@ export const Failure: MessageFns<Failure> = {
             }
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.retryAfterMs = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -689,6 +869,11 @@ export const Failure: MessageFns<Failure> = {
           {},
         )
         : {},
+      retryAfterMs: isSet(object.retryAfterMs)
+        ? globalThis.Number(object.retryAfterMs)
+        : isSet(object.retry_after_ms)
+        ? globalThis.Number(object.retry_after_ms)
+        : 0,
     };
   },
 
@@ -718,6 +903,9 @@ export const Failure: MessageFns<Failure> = {
         });
       }
     }
+    if (message.retryAfterMs !== 0) {
+      obj.retryAfterMs = Math.round(message.retryAfterMs);
+    }
     return obj;
   },
 
@@ -740,6 +928,7 @@ export const Failure: MessageFns<Failure> = {
       },
       {},
     );
+    message.retryAfterMs = object.retryAfterMs ?? 0;
     return message;
   },
 };

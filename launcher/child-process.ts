@@ -16,6 +16,8 @@ export interface NodeCommand {
   readonly environment: NodeJS.ProcessEnv;
   /** Its JSON log lines are appended here; also when the launcher is gone. */
   readonly logFile: string;
+  /** Program with its arguments that turns into the node, such as one that enters a namespace. Default: none. */
+  readonly within?: readonly [program: string, ...args: string[]];
 }
 
 /** How a process ended. */
@@ -37,11 +39,11 @@ export class NodeChild {
     this.command = command;
     const log = openSync(command.logFile, 'a', 0o600);
     try {
-      this.#process = spawn(
-        process.execPath,
-        ['--enable-source-maps', command.main, ...command.args],
-        { stdio: ['pipe', log, log], detached: true, env: command.environment },
-      );
+      const node = [process.execPath, '--enable-source-maps', command.main, ...command.args];
+      const [program = process.execPath, ...args] = [...(command.within ?? []), ...node];
+      this.#process = spawn(program, args, {
+        ...{ stdio: ['pipe', log, log], detached: true, env: command.environment },
+      });
     } finally {
       closeSync(log);
     }

@@ -25,6 +25,7 @@ import type { LiveProcess, RunRecorder } from './run-recorder.js';
 import { ensureSecret } from './secret.js';
 import { allServing } from './serving-watch.js';
 import { Supervisor } from './supervisor.js';
+import { unmetNeeds } from './unmet-needs.js';
 
 export interface DataCenterRunOptions {
   readonly config: DataCenterConfig;
@@ -110,6 +111,7 @@ export class DataCenterRun {
     const statuses = await Promise.race([started, died]);
     this.#supervisor.settle();
     await this.#recorder.change({ phase: 'serving' });
+    for (const unmet of unmetNeeds(config, statuses)) reporter.warn(unmet);
     return statuses;
   }
 

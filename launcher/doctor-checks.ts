@@ -30,7 +30,7 @@ const run = promisify(execFile);
 export async function examine(context: CommandContext): Promise<Finding[]> {
   const checks: readonly Check[] = [
     ...[node, packages, build, configuration, zookeeper],
-    ...[loopback, diskSpace, stateFolder, buf, grpcurl, running],
+    ...[loopback, diskSpace, stateFolder, buf, grpcurl, iproute2, running],
   ];
   return Promise.all(checks.map((check) => check(context)));
 }
@@ -131,10 +131,18 @@ const buf: Check = ({ places }) =>
 const grpcurl: Check = () =>
   program('grpcurl', 'grpcurl', 'https://github.com/fullstorydev/grpcurl, or npx buf curl instead');
 
+const iproute2: Check = () =>
+  program('iproute2', 'tc', 'apt-get install iproute2, if you want ./datacenter tax --rate', '-V');
+
 /** A program that helps people and that nothing here needs. */
-async function program(subject: string, command: string, mend: string): Promise<Finding> {
+async function program(
+  subject: string,
+  command: string,
+  mend: string,
+  versionOption = '--version',
+): Promise<Finding> {
   try {
-    const { stdout, stderr } = await run(command, ['--version'], { timeout: COMMAND_TIMEOUT_MS });
+    const { stdout, stderr } = await run(command, [versionOption], { timeout: COMMAND_TIMEOUT_MS });
     return { subject, state: 'ok', found: (stdout + stderr).trim() };
   } catch {
     return { subject, state: 'optional', found: 'not installed', mend };

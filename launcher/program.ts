@@ -14,6 +14,7 @@ import { addRun } from './commands/run.js';
 import { addSetup } from './commands/setup.js';
 import { addStatus } from './commands/status.js';
 import { addSupervise } from './commands/supervise.js';
+import { addTax } from './commands/tax.js';
 import { addUp } from './commands/up.js';
 
 const EXIT_CODES = `
@@ -38,7 +39,7 @@ export function makeProgram(context: CommandContext): Command {
   ]);
   for (const add of [
     ...[addDemo, addUp, addStatus, addDown, addLogs, addRun, addApps, addNode],
-    ...[addDoctor, addSetup, addConfig, addSupervise],
+    ...[addTax, addDoctor, addSetup, addConfig, addSupervise],
   ])
     add(program, context);
   return program;

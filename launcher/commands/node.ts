@@ -27,7 +27,7 @@ export function addNode(program: Command, context: CommandContext): void {
   const command = program
     .command('node')
     .description('start one more node by hand in the running data center, until Ctrl-C')
-    .argument('<type>', 'device type, such as storage, math, cnn, application')
+    .argument('<type>', 'device type, such as storage, math, cnn, block, application')
     .option('--name <name>', 'member id; default: the first free TYPE-NUMBER')
     .option('-v, --verbose', 'debug lines too')
     .option('--timeout <seconds>', 'longest time until it serves', seconds, 60)

@@ -2,6 +2,7 @@ import { status } from '@grpc/grpc-js';
 import type { Command } from 'commander';
 
 import { FractoryError } from '../../runtime/errors.js';
+import { failureData } from '../../runtime/failure-data.js';
 import { closest } from '../../runtime/suggestion.js';
 import { applicationNames, applicationNodes, runApplications } from '../application-process.js';
 import type { CommandContext } from '../command-context.js';
@@ -12,9 +13,11 @@ import { withExamples } from './examples.js';
 /** Those that the applications' own program reads; the options of each application stand in its own help. */
 const COMMON_OPTIONS = `
 Options of every application:
-  --json               answer with one JSON object
+  --json               answer with one JSON object; a failure is {"error": {code, reason, message, step, member}}
   --topology <name>    ring = the nodes pass on to each other (default), star = step by step through the application node
-  --budget <seconds>   longest time of each run (default 30)`;
+  --budget <seconds>   longest time of each run (default 30)
+  --plan               print the graph of the first run, without running or writing anything
+  --format <format>    how --plan prints it: text (default), json, mermaid, svg`;
 
 export function addRun(program: Command, context: CommandContext): void {
   const command = program
@@ -24,12 +27,22 @@ export function addRun(program: Command, context: CommandContext): void {
     .argument('[options...]', '--option value ... of the application; its --help explains them')
     .allowUnknownOption()
     .passThroughOptions()
-    .action((name: string, args: string[]) => run(context, name, args));
+    .action((name: string, args: string[]) =>
+      run(context, name, args).catch((error: unknown) => {
+        if (args.includes('--json') && error instanceof FractoryError)
+          context.terminal.printJson(failureData(error));
+        throw error;
+      }),
+    );
   command.addHelpText('after', COMMON_OPTIONS);
   withExamples(command, [
     ['./datacenter run shift-left --n 7 --m 9', '7 * 2^9 by a chain of nine doublings'],
     ['./datacenter run shift-left --help', 'the options of an application'],
     ['./datacenter run NAME --json', 'the result as one JSON object'],
+    [
+      './datacenter run NAME --plan --format svg > plan.svg',
+      'a drawing of its graph; nothing is run',
+    ],
     ['./datacenter run NAME --topology star', 'step by step through the application node'],
   ]);
 }

@@ -49,6 +49,7 @@ suite('command line', (test) => {
         'demo',
         'doctor',
         'setup',
+        'tax',
       ];
       const results = await Promise.all(
         [[], ['config'], ['config', 'show'], ...all.map((name) => [name])].map((command) =>

@@ -122,8 +122,8 @@ suite('merged logs', (test) => {
 
 suite('stop order', (test) => {
   test('those that need others stop before those that are needed', () => {
-    const types = ['storage', 'math', 'application', 'cnn', 'storage'];
-    assert.equal(stopStages(types), ['application', 'cnn', 'math', 'storage']);
+    const types = ['block', 'storage', 'math', 'application', 'cnn', 'storage'];
+    assert.equal(stopStages(types), ['application', 'cnn', 'math', 'storage', 'block']);
   });
 
   test('a type of tomorrow stops between', () => {

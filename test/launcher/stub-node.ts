@@ -54,7 +54,7 @@ const port = await new Promise<number>((resolve, reject) => {
 });
 await coordinator.start(30_000);
 await coordinator.register({
-  ...{ id: name, type, address: `127.0.0.1:${String(port)}`, metricsAddress: '' },
+  ...{ id: name, type, address: `127.0.0.1:${String(port)}`, metricsAddress: '', dataAddress: '' },
   ...{ pid: process.pid, instance: randomUUID(), version: '0', routing: config.node.routing },
   startedAt: new Date().toISOString(),
 });

@@ -1,8 +1,13 @@
 import { parseArgs } from 'node:util';
 
+import { measureChecks } from './checks.js';
+import { measureCopy } from './copy.js';
 import { measureHops } from './hop.js';
 import { measureImagePrediction } from './image-prediction.js';
+import { measureRevocation } from './revocation.js';
+import { measureSoak } from './soak.js';
 import { measureStartUp } from './start-up.js';
+import { measureTax } from './tax.js';
 import { measureTransfer } from './transfer.js';
 import { asTable, writeTable } from './table.js';
 import type { Finding } from './statistics.js';
@@ -12,7 +17,12 @@ const MEASURES: Readonly<Record<string, (rounds: number) => Promise<Finding[]>>>
   hops: measureHops,
   'image-prediction': measureImagePrediction,
   transfer: measureTransfer,
+  tax: measureTax,
+  copy: measureCopy,
+  revocation: measureRevocation,
+  checks: measureChecks,
   'start-up': measureStartUp,
+  soak: measureSoak,
 };
 
 const { values, positionals } = parseArgs({

@@ -53,13 +53,16 @@ export class Runner {
     const deadlineMs = Date.now() + budgetMs;
     const scope = new AbortScope(run.cancelSignal, this.#stopping.signal);
     const timer = setTimeout(() => {
-      scope.abort(budgetExhausted(`the run took longer than its budget of ${String(budgetMs)} ms`));
+      scope.abort(tookTooLong(budgetMs));
     }, budgetMs);
     const releases = new Releases(this.#kernel);
     const traceparent = span.traceparent || parent;
-    const { outcome, attempts } = await span.run(() =>
+    const ended = await span.run(() =>
       this.#tryUntil(run, { deadlineMs, traceparent, releases }, scope.signal),
     );
+    const { attempts } = ended;
+    const outcome =
+      Date.now() >= deadlineMs ? inTermsOfBudget(ended.outcome, budgetMs) : ended.outcome;
     clearTimeout(timer);
     scope.end();
     const state = stateOf(outcome, run, scope.signal);
@@ -170,6 +173,18 @@ function isTransient(failure: Failure, waitedMs: number): boolean {
   if (error.reason === 'NO_MEMBER') return waitedMs < NO_MEMBER_PATIENCE_MS;
   // A one-shot reply or a capability that is gone belongs to a life that has ended.
   return isWorthRetrying(error) || error.reason === 'CAPABILITY_REVOKED';
+}
+
+function tookTooLong(budgetMs: number): FractoryError {
+  return budgetExhausted(`the run took longer than its budget of ${String(budgetMs)} ms`);
+}
+
+/** The capabilities of a run expire with its budget: at its end, the owner of a step may notice first. */
+function inTermsOfBudget(outcome: Outcome, budgetMs: number): Outcome {
+  if (outcome.kind === 'succeeded' || outcome.failure.reason !== 'CAPABILITY_EXPIRED')
+    return outcome;
+  const { step, member } = outcome.failure;
+  return { ...outcome, failure: toFailure(tookTooLong(budgetMs), { step, member }) };
 }
 
 function stateOf(outcome: Outcome, run: RunRecord, { reason }: AbortSignal): RunState {

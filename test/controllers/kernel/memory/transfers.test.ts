@@ -75,6 +75,12 @@ function keepWatched(site: Site, sizeBytes: number) {
   return { content, kept: site.memory.access.keep(content, form, options) };
 }
 
+/** grpc-js shows TLS the address as the name of the server, also where it is an IP address. */
+const ipRefused =
+  Number(process.versions.node.split('.', 1)[0]) >= 26
+    ? 'grpc-js cannot reach IP addresses by TLS on this Node.js'
+    : undefined;
+
 suite('transfers between controllers', (test) => {
   test('a memory is read whole, whatever its size, over one connection', async () => {
     await using sites = await Sites.start(2);
@@ -399,7 +405,7 @@ suite('transfers between controllers', (test) => {
       source.free();
       destination.free();
     },
-    { skip: opensslMissing },
+    { skip: opensslMissing ?? ipRefused },
   );
 
   test('gauges tell how many memories there are and what they take', async () => {

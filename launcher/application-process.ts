@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
-import { constants } from 'node:os';
 import path from 'node:path';
 
 import { childEnvironment } from '../config/node-environment.js';
@@ -14,6 +13,7 @@ import { ExitCode } from './exit-codes.js';
 import { HealthProbe } from './health-probe.js';
 import { withCoordinator } from './running-data-center.js';
 import type { RunningDataCenter } from './running-data-center.js';
+import { exitCodeOf } from './child-exit.js';
 
 /** Files beside the applications that are none. */
 const NOT_APPLICATIONS = new Set(['index']);
@@ -105,12 +105,7 @@ export async function runApplications(
   const forget = interruption.onForce(() => child.kill('SIGKILL'));
   interruption.signal.addEventListener('abort', passOn, { once: true });
   try {
-    const code = await new Promise<number>((resolve, reject) => {
-      child.once('error', reject);
-      child.once('exit', (exitCode, signal) => {
-        resolve(exitCode ?? 128 + (signal === null ? 0 : constants.signals[signal]));
-      });
-    });
+    const code = await exitCodeOf(child);
     return interruption.by === 'SIGINT' ? ExitCode.interrupted : code;
   } finally {
     forget();

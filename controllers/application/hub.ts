@@ -1,13 +1,11 @@
-import { status } from '@grpc/grpc-js';
-
 import type { Capability } from '../../protos/gen/fractory/v1/capability.js';
 import type { Invocation } from '../../protos/gen/fractory/v1/controller.js';
 import type { Failure, Value } from '../../protos/gen/fractory/v1/value.js';
 import { toFailure } from '../../protos/status.js';
-import { backoffMs } from '../../runtime/backoff.js';
-import type { FractoryError } from '../../runtime/errors.js';
+import { systemClock } from '../../runtime/clock.js';
 import type { KernelAccess } from '../kernel/device.js';
 import { encodeContinuation } from '../kernel/graph/continuation.js';
+import { Resender } from '../kernel/graph/resender.js';
 import type { KeptMemory } from '../kernel/memory/access.js';
 import { Results } from '../kernel/results.js';
 import type { AttemptOptions } from './attempt.js';
@@ -28,8 +26,6 @@ export interface Call {
   readonly goesOn: boolean;
 }
 
-const WAIT = { initialMs: 1, maxMs: 1000 };
-
 /** The middle of a star: invokes single steps and keeps what came back for the next. */
 export class Hub {
   readonly #kernel: KernelAccess;
@@ -38,13 +34,20 @@ export class Hub {
   readonly #receipts: Uint8Array[] = [];
   readonly #kept: KeptMemory[] = [];
   readonly #replies = new Set<() => void>();
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #resender: Resender;
   readonly #closing = new AbortController();
 
   constructor(kernel: KernelAccess, options: AttemptOptions) {
     this.#kernel = kernel;
     this.#options = options;
     this.#results = new Results(kernel.memory, kernel.limits.inline_limit_bytes);
+    this.#resender = new Resender({
+      clock: systemClock,
+      dispatch: (invocation, settle) => {
+        kernel.dispatch(invocation, settle);
+      },
+      onRefused: () => undefined,
+    });
   }
 
   get limits(): KernelAccess['limits'] {
@@ -67,7 +70,7 @@ export class Hub {
       else done({ kind: 'succeeded', value: outcome.result });
     });
     this.#replies.add(reply.revoke);
-    this.#send(call, reply, 0, (error) => {
+    this.#resender.send(this.#invocation(call, reply), (error) => {
       reply.revoke();
       this.#replies.delete(reply.revoke);
       this.#fail(call.step, call.capability.owner, error, done);
@@ -115,8 +118,7 @@ export class Hub {
     this.#closing.abort();
     for (const revoke of this.#replies) revoke();
     this.#replies.clear();
-    for (const timer of this.#timers) clearTimeout(timer);
-    this.#timers.clear();
+    this.#resender.stop();
     for (const kept of this.#kept.splice(0)) kept.free();
   }
 
@@ -142,35 +144,6 @@ export class Hub {
 
   #fail(step: string, member: string, error: unknown, done: (outcome: StarOutcome) => void): void {
     done({ kind: 'failed', failure: toFailure(error, { step, member }) });
-  }
-
-  #send(
-    call: Call,
-    reply: { readonly success: Capability; readonly failure: Capability },
-    tries: number,
-    refused: (error: FractoryError) => void,
-  ): void {
-    this.#kernel.dispatch(this.#invocation(call, reply), (error) => {
-      if (!error || this.#closing.signal.aborted) return;
-      const waitMs = this.#waitBefore(error, tries);
-      if (waitMs === undefined) {
-        refused(error);
-        return;
-      }
-      const timer = setTimeout(() => {
-        this.#timers.delete(timer);
-        this.#send(call, reply, tries + 1, refused);
-      }, waitMs);
-      this.#timers.add(timer);
-    });
-  }
-
-  /** As the kernel does between two nodes: where the owner had no room and said when it may have some, it is asked again within the budget. */
-  #waitBefore(error: FractoryError, tries: number): number | undefined {
-    if (error.code !== status.RESOURCE_EXHAUSTED || error.retryAfterMs === undefined)
-      return undefined;
-    const waitMs = error.retryAfterMs + backoffMs(tries + 1, WAIT);
-    return Date.now() + waitMs < this.#options.deadlineMs ? waitMs : undefined;
   }
 
   #invocation(

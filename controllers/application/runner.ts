@@ -67,7 +67,7 @@ export class Runner {
     scope.end();
     const state = stateOf(outcome, run, scope.signal);
     const elapsedUs = BigInt(Math.round((performance.now() - startedAt) * 1000));
-    const receipts = decodeReceipts(outcome.receipts);
+    const receipts = decodeReceipts(outcome.receipts, this.#log);
     releases.ended(outcome.kind === 'succeeded', receipts);
     run.add({
       $case: 'ended',
@@ -147,7 +147,7 @@ export class Runner {
 }
 
 /** Paths that meet bring the receipts of what lay before they parted twice. Those that nobody can read are left out: a run ends whatever they are. */
-function decodeReceipts(encoded: readonly Uint8Array[]): Receipt[] {
+function decodeReceipts(encoded: readonly Uint8Array[], log: Logger): Receipt[] {
   const distinct = new Map(
     encoded.map((bytes) => [
       Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1'),
@@ -157,7 +157,8 @@ function decodeReceipts(encoded: readonly Uint8Array[]): Receipt[] {
   return [...distinct.values()].flatMap((bytes) => {
     try {
       return [Receipt.decode(bytes)];
-    } catch {
+    } catch (error) {
+      log.warn({ err: error }, 'a receipt is not readable');
       return [];
     }
   });

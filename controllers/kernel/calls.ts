@@ -36,10 +36,6 @@ export type MethodHandler<Q = any, R = any> =
       readonly endsItself?: boolean;
     }
   | {
-      readonly kind: 'bidi';
-      readonly handle: (requests: AsyncIterable<Q>, context: CallContext) => AsyncIterable<R>;
-    }
-  | {
       /** A message pipe: the handler owns the stream, which has no deadline. */
       readonly kind: 'pipe';
       readonly handle: (stream: ServerDuplexStream<Q, R>, context: CallContext) => void;
@@ -57,10 +53,6 @@ export const serverStream = <Q, R>(
   handle: (request: Q, context: CallContext) => AsyncIterable<R>,
   options: { readonly endsItself?: boolean } = {},
 ): MethodHandler<Q, R> => ({ kind: 'serverStream', handle, ...options });
-
-export const bidi = <Q, R>(
-  handle: (requests: AsyncIterable<Q>, context: CallContext) => AsyncIterable<R>,
-): MethodHandler<Q, R> => ({ kind: 'bidi', handle });
 
 export const pipe = <Q, R>(
   handle: (stream: ServerDuplexStream<Q, R>, context: CallContext) => void,

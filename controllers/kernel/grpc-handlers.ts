@@ -84,14 +84,6 @@ export function grpcHandler(
       };
       return serve;
     }
-    case 'bidi': {
-      const serve: handleBidiStreamingCall<any, any> = (call) => {
-        void serveStream(method, call, rules, (context) =>
-          handler.handle(messagesOf(call, context), context),
-        );
-      };
-      return serve;
-    }
     case 'pipe': {
       const serve: handleBidiStreamingCall<any, any> = (call) => {
         servePipe(method, call, rules, handler.handle);

@@ -287,7 +287,7 @@ export class Kernel {
       timeoutMs: allowance.timeoutMs,
       log,
       memory,
-      step: stepOf(allowance),
+      step: scopeOf(allowance),
       stopping: this.#stopping.signal,
     });
     // Written out: a spread costs a hop a microsecond.
@@ -355,7 +355,7 @@ function releasedStep(): FractoryError {
 }
 
 /** The key under which effects are done once: items of maps are steps of their own. */
-function stepOf(allowance: Allowance): StepScope | undefined {
+function scopeOf(allowance: Allowance): StepScope | undefined {
   const { step, items } = allowance;
   if (!step || items.length === 0) return step;
   return { run: step.run, step: stepIdOf(allowance) ?? step.step };

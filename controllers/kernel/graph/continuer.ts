@@ -4,7 +4,6 @@ import type { Failure, Value } from '../../../protos/gen/fractory/v1/value.js';
 import { toFailure, toFractoryError } from '../../../protos/status.js';
 import { failureValue, kindOf, listValue } from '../../../protos/values.js';
 import type { Limits } from '../../../config/limits.js';
-import { backoffMs } from '../../../runtime/backoff.js';
 import type { Clock } from '../../../runtime/clock.js';
 import type { FractoryError } from '../../../runtime/errors.js';
 import {
@@ -14,18 +13,17 @@ import {
   limitExceeded,
 } from '../../../runtime/errors.js';
 import type { Logger } from '../../../runtime/logger.js';
-import { status } from '@grpc/grpc-js';
-import { allowanceOf } from '../capabilities/caveats.js';
 import type { Outcome, ReplyPair } from '../capabilities/objects.js';
 import type { Settle } from '../link.js';
 import type { KernelMetrics } from '../metrics.js';
 import { nowUs } from '../receipts.js';
 import { nextOf } from './continuation.js';
-import { stepIdOf } from './step-id.js';
 import type { Next, Rest } from './continuation.js';
 import { addReceipts, NOTHING } from './gates.js';
 import { MapRun } from './map-run.js';
 import type { MapOutcome } from './map-run.js';
+import { Resender } from './resender.js';
+import { stepIdIn } from './step-id.js';
 
 /** The step that a result comes from: what is begun with it belongs to the step. */
 export interface Origin {
@@ -71,18 +69,25 @@ interface RunningMap {
 
 /** A failure is told even when the budget is gone; this is what the telling may take. */
 export const FAILURE_BUDGET_MS = 1000;
-/** Invocations that wait to be sent again; beyond, a refusal is final. */
-const MAX_WAITING = 4096;
 
 /** Invokes what comes after a step: the next hops. No node waits for another's work to end. */
 export class Continuer {
   readonly #parts: ContinuerParts;
   readonly #maps = new Set<RunningMap>();
-  /** Invocations that wait to be sent again: what ends that with an error. */
-  readonly #waiting = new Set<(error?: FractoryError) => void>();
+  readonly #resender: Resender;
 
   constructor(parts: ContinuerParts) {
+    const { clock, metrics } = parts;
     this.#parts = parts;
+    this.#resender = new Resender({
+      clock,
+      dispatch: (invocation, settle) => {
+        parts.dispatch(invocation, settle);
+      },
+      onRefused: ({ reason }) => {
+        metrics.refused.inc({ reason });
+      },
+    });
   }
 
   /** Maps that this node drives now. */
@@ -101,7 +106,7 @@ export class Continuer {
     const sentAtUs = BigInt(nowUs());
     for (const encoded of heads) {
       const next = this.#open(encoded, value, rest, sentAtUs);
-      if (next?.kind === 'invocation') this.#send(next.invocation, 0);
+      if (next?.kind === 'invocation') this.#send(next.invocation);
       else if (next) stop = both(stop, this.#startMap(next, value, origin));
     }
     return stop;
@@ -114,14 +119,14 @@ export class Continuer {
     const onward = { ...rest, onFailure: [] };
     for (const encoded of heads) {
       const next = this.#open(encoded, value, onward, sentAtUs);
-      if (next?.kind === 'invocation') this.#send(next.invocation, 0);
+      if (next?.kind === 'invocation') this.#send(next.invocation);
       else if (next) this.#mapFailed(next, notForMaps(next), rest.budgetMs);
     }
   }
 
   /** Ends what waits to be sent again and what is driven from here; with `error`, it fails with it. */
   stop(error?: FractoryError): void {
-    for (const end of [...this.#waiting]) end(error);
+    this.#resender.stop(error);
     for (const map of [...this.#maps])
       if (error) map.fail(error);
       else map.stop();
@@ -145,35 +150,10 @@ export class Continuer {
     }
   }
 
-  #send(next: Invocation, tries: number): void {
-    this.#parts.dispatch(next, (error) => {
-      if (error) this.#refused(next, error, tries);
+  #send(next: Invocation): void {
+    this.#resender.send(next, (error) => {
+      this.#lost(next, error);
     });
-  }
-
-  /**
-   * The owner did not admit it. Where it said when there would be room, it is sent again: it was never begun. Otherwise the failure continuations hear
-   * of it.
-   */
-  #refused(next: Invocation, error: FractoryError, tries: number): void {
-    const { metrics, clock } = this.#parts;
-    metrics.refused.inc({ reason: error.reason });
-    const waitMs = waitBefore(error, tries);
-    if (waitMs !== undefined && waitMs < next.budgetMs && this.#waiting.size < MAX_WAITING) {
-      const cancel = clock.schedule(waitMs, () => {
-        this.#waiting.delete(end);
-        const budgetMs = Math.max(1, Math.floor(next.budgetMs - waitMs));
-        this.#send({ ...next, budgetMs, sentAtUs: BigInt(nowUs()) }, tries + 1);
-      });
-      const end = (stopped?: FractoryError): void => {
-        this.#waiting.delete(end);
-        cancel();
-        if (stopped) this.#lost(next, stopped);
-      };
-      this.#waiting.add(end);
-      return;
-    }
-    this.#lost(next, error);
   }
 
   /** An invocation won't be admitted any more. */
@@ -186,7 +166,7 @@ export class Continuer {
       if (isFailure(next)) log.debug(facts, 'failure was told to nobody');
       else log.warn(facts, 'a result was refused, and nobody is told');
     }
-    const failure = toFailure(error, { step: stepOf(next), member: owner });
+    const failure = toFailure(error, { step: stepIdIn(next), member: owner });
     this.fail(next.onFailure, failure, {
       ...next,
       budgetMs: Math.max(next.budgetMs, FAILURE_BUDGET_MS),
@@ -348,24 +328,6 @@ function notForMaps({ map }: Extract<Next, { kind: 'map' }>): FractoryError {
   );
 }
 
-const WAIT = { initialMs: 1, maxMs: 1000 };
-
-/** When a refused invocation is worth sending again: where the owner lacked room and said when it may have some. */
-function waitBefore(error: FractoryError, tries: number): number | undefined {
-  if (error.code !== status.RESOURCE_EXHAUSTED || error.retryAfterMs === undefined)
-    return undefined;
-  return error.retryAfterMs + backoffMs(tries + 1, WAIT);
-}
-
-/** The step that an invocation is for; empty where it is for none. */
 function isFailure({ arguments: [first] }: Invocation): boolean {
   return kindOf(first?.value) === 'failure';
-}
-
-export function stepOf({ capability }: Invocation): string {
-  try {
-    return stepIdOf(allowanceOf(capability?.caveats ?? [])) ?? '';
-  } catch {
-    return '';
-  }
 }

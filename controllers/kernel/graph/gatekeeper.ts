@@ -4,10 +4,11 @@ import type { FractoryError } from '../../../runtime/errors.js';
 import type { Clock } from '../../../runtime/clock.js';
 import type { Allowance } from '../capabilities/caveats.js';
 import type { Activities } from './activities.js';
-import { FAILURE_BUDGET_MS, stepOf } from './continuer.js';
+import { FAILURE_BUDGET_MS } from './continuer.js';
 import type { Continuer } from './continuer.js';
 import { Gates, incomplete, NOTHING } from './gates.js';
 import type { Gate } from './gates.js';
+import { stepIdIn } from './step-id.js';
 
 export interface GatekeeperParts {
   readonly member: string;
@@ -79,7 +80,7 @@ export class Gatekeeper {
 
   #fail({ invocation }: Gate, error: FractoryError): void {
     const { member, continuer } = this.#parts;
-    const failure = toFailure(error, { step: stepOf(invocation), member });
+    const failure = toFailure(error, { step: stepIdIn(invocation), member });
     continuer.fail(invocation.onFailure, failure, { ...invocation, budgetMs: FAILURE_BUDGET_MS });
   }
 }

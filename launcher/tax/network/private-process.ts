@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
 import { readlink } from 'node:fs/promises';
-import { constants } from 'node:os';
 
 import { status } from '@grpc/grpc-js';
 
@@ -10,6 +9,7 @@ import type { Interruption } from '../../interruption.js';
 import { ExitCode } from '../../exit-codes.js';
 import type { CommandLine } from './network-commands.js';
 import { checkPrograms, runProgram } from './program.js';
+import { exitCodeOf } from '../../child-exit.js';
 
 /** Ways into private namespaces: as root, and as anyone where the kernel lets users have namespaces. */
 const WAYS: readonly CommandLine[] = [
@@ -48,12 +48,7 @@ export async function runPrivately(
   });
   interruption.signal.addEventListener('abort', passOn, { once: true });
   try {
-    const code = await new Promise<number>((resolve, reject) => {
-      child.once('error', reject);
-      child.once('exit', (exitCode, signal) => {
-        resolve(exitCode ?? 128 + (signal === null ? 0 : constants.signals[signal]));
-      });
-    });
+    const code = await exitCodeOf(child);
     return interruption.by === 'SIGINT' ? ExitCode.interrupted : code;
   } finally {
     forget();

@@ -40,7 +40,7 @@ const layerRules = Object.entries(layers).map(([layer, allowed]) => {
 });
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', '.fractory/', 'protos/gen/'] },
+  { ignores: ['dist/', 'node_modules/', '.fractory/', 'protos/gen/', 'bench/yardsticks/'] },
   eslint.configs.recommended,
   ...tseslint.configs.strictTypeChecked,
   {

@@ -13,6 +13,8 @@ export const channelOptions: ChannelOptions = {
   'grpc.initial_reconnect_backoff_ms': 50,
   'grpc.max_reconnect_backoff_ms': 500,
   'grpc.enable_retries': 0,
+  // Statistics of every call that nobody reads.
+  'grpc.enable_channelz': 0,
 };
 
 export interface ChannelPoolOptions {

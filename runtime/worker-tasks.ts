@@ -53,7 +53,8 @@ async function answer<Task, Result>(
   }
 }
 
-function toFailure(error: unknown): WorkerFailure {
+/** What was thrown, in a form that can leave a worker. */
+export function toFailure(error: unknown): WorkerFailure {
   if (!(error instanceof FractoryError))
     return {
       code: undefined,

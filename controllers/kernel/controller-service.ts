@@ -9,7 +9,6 @@ import type {
   LinkResponse,
 } from '../../protos/gen/fractory/v1/controller.js';
 import type { OperationDescription } from '../../protos/gen/fractory/v1/operation.js';
-import type { Limits } from '../../config/limits.js';
 import { invalidArgument } from '../../runtime/errors.js';
 import type { OperationSpec } from '../../services/adaptor.js';
 import { pipe, typedService, unary } from './calls.js';
@@ -32,7 +31,8 @@ export interface NodeFacts {
   readonly routing: 'leader' | 'any';
   readonly version: string;
   readonly operations: readonly OperationSpec[];
-  readonly limits: Limits;
+  /** Those of the kernel and those of the device. */
+  readonly limits: Readonly<Record<string, number>>;
   readonly leads: () => boolean;
   /** host:port of `GET /metrics`; empty before the node has registered. */
   readonly metricsAddress: () => string;
@@ -94,6 +94,16 @@ function describe(facts: NodeFacts, epoch: bigint): DescribeResponse {
     limits,
     metricsAddress: facts.metricsAddress(),
   };
+}
+
+/** The limits among a device's settings: numbers whose names start with `max_`; where one is 0 the device chooses itself. */
+export function limitsAmong(settings: unknown): Readonly<Record<string, number>> {
+  if (typeof settings !== 'object' || settings === null) return {};
+  const limits = Object.entries(settings).filter(
+    (entry): entry is [string, number] =>
+      /^max_/.test(entry[0]) && Number.isSafeInteger(entry[1]) && Number(entry[1]) > 0,
+  );
+  return Object.fromEntries(limits);
 }
 
 export function describeOperation(spec: OperationSpec): OperationDescription {

@@ -1,4 +1,5 @@
 import type { ChannelCredentials, ClientOptions } from '@grpc/grpc-js';
+import type { Registry } from 'prom-client';
 
 import type { Logger } from '../../runtime/logger.js';
 import type { Tracer } from '../../runtime/tracing/tracer.js';
@@ -57,6 +58,8 @@ export interface DeviceContext<S> {
   readonly tracer: Tracer;
   readonly peers: Peers;
   readonly kernel: KernelAccess;
+  /** What the device measures goes here: the node's `/metrics` shows it. Absent where nothing is measured. */
+  readonly registry?: Registry;
 }
 
 /** A root capability of another member and what it is for. */

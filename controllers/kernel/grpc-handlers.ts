@@ -183,6 +183,9 @@ function drained(call: EventEmitter, signal: AbortSignal): Promise<void> {
   });
 }
 
+/** One for all calls: its stack would say nothing, and making one costs more than the rest of ending a call. */
+const CALL_ENDED = cancelled('the call has ended');
+
 /** Deadline, cancel and the node's stop, folded into one signal. */
 function callScope(
   call: AnyCall,
@@ -200,10 +203,12 @@ function callScope(
   };
   const events: EventEmitter = call;
   events.on('cancelled', onCancelled);
+  let onAbort = (): void => undefined;
   const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => {
+    onAbort = () => {
       reject(toFractoryError(signal.reason));
-    });
+    };
+    signal.addEventListener('abort', onAbort);
   });
   aborted.catch(() => undefined);
   const context: CallContext = {
@@ -216,8 +221,9 @@ function callScope(
     end: () => {
       clearTimeout(timer);
       events.off('cancelled', onCancelled);
+      signal.removeEventListener('abort', onAbort);
       // What the handler left running, such as a read ahead, ends with the call.
-      scope.abort(cancelled('the call has ended'));
+      scope.abort(CALL_ENDED);
       scope.end();
     },
   };

@@ -14,7 +14,7 @@ import { noTracer } from '../../runtime/tracing/tracer.js';
 import type { Tracer } from '../../runtime/tracing/tracer.js';
 import { VERSION } from '../../runtime/version.js';
 import type { Coordinator, Registration } from '../../zookeeper/coordinator.js';
-import { controllerService } from './controller-service.js';
+import { controllerService, limitsAmong } from './controller-service.js';
 import type { NodeFacts } from './controller-service.js';
 import type { Device, DeviceContext, KernelAccess, MakeDevice } from './device.js';
 import { Directory } from './directory.js';
@@ -236,6 +236,7 @@ export class FractoryNode<S> {
       ...{ log: this.#log, tracer: this.#tracer },
       peers: new DirectoryPeers(this.#directory, this.#channels),
       kernel: this.#access(),
+      registry: this.#metrics.registry,
     };
   }
 
@@ -267,10 +268,10 @@ export class FractoryNode<S> {
   }
 
   #facts(device: Device): NodeFacts {
-    const { dataCenter, node, limits } = this.#config;
+    const { dataCenter, node, limits, settings } = this.#config;
     return {
       ...{ dataCenter: dataCenter.name, member: node.name, type: node.type, routing: node.routing },
-      ...{ version: VERSION, limits },
+      ...{ version: VERSION, limits: { ...limitsAmong(settings), ...limits } },
       operations: device.adaptor.operations.map((operation) => operation.spec),
       leads: () => this.#registration?.leads ?? false,
       metricsAddress: () => this.#metricsAddress(),

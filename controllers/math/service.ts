@@ -2,6 +2,8 @@ import {
   MathServiceService,
   type BinomialRequest,
   type BinomialResponse,
+  type CosineRequest,
+  type CosineResponse,
   type EvaluateRequest,
   type EvaluateResponse,
   type ExpandRequest,
@@ -10,7 +12,11 @@ import {
   type FactorialResponse,
   type ShiftLeftRequest,
   type ShiftLeftResponse,
+  type Vector,
 } from '../../protos/gen/fractory/v1/math.js';
+import type { Value } from '../../protos/gen/fractory/v1/value.js';
+import { listValue, numberValue, tensorValue } from '../../protos/values.js';
+import { vectorOf } from '../../services/math/cosine.js';
 import type { MathService } from '../../services/math/service.js';
 import { typedService, unary } from '../kernel/calls.js';
 import type { TypedService } from '../kernel/calls.js';
@@ -33,5 +39,17 @@ export function mathTypedService(math: MathService): TypedService {
     shiftLeft: unary<ShiftLeftRequest, ShiftLeftResponse>(async ({ n, m }, call) => ({
       result: await math.shiftLeft(n, m, call),
     })),
+    cosine: unary<CosineRequest, CosineResponse>(async (request, call) => {
+      const a = vectorOf('a', toValue(request.a), math.limits);
+      const b = vectorOf('b', toValue(request.b), math.limits);
+      return { result: await math.cosine(a, b, call) };
+    }),
   });
+}
+
+/** A vector as the operation takes it. */
+function toValue(vector: Vector | undefined): Value {
+  return vector?.tensor
+    ? tensorValue(vector.tensor)
+    : listValue((vector?.numbers ?? []).map(numberValue));
 }

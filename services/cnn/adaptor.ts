@@ -1,11 +1,21 @@
 import { invalidArgument } from '../../runtime/errors.js';
 import { jsonValue } from '../../protos/values.js';
-import type { Adaptor, Arguments, Operation } from '../adaptor.js';
+import type { Adaptor, Arguments, InvocationContext, Operation } from '../adaptor.js';
+import { embedOperation } from './embed-operation.js';
 import type { CnnService, PredictOptions } from './service.js';
+import { inferOperation, textOf, VERSION, versionOf } from './tensor-operations.js';
 
 /** The operations of a CNN node. */
 export function cnnAdaptor(service: CnnService): Adaptor {
-  return { type: 'cnn', operations: [predictOperation(service), inspectOperation(service)] };
+  return {
+    type: 'cnn',
+    operations: [
+      predictOperation(service),
+      inspectOperation(service),
+      embedOperation(service, pictureOf),
+      inferOperation(service),
+    ],
+  };
 }
 
 function predictOperation(service: CnnService): Operation {
@@ -17,12 +27,7 @@ function predictOperation(service: CnnService): Operation {
       arguments: [
         { name: 'input', summary: 'the picture', kinds: ['bytes'], required: true },
         { name: 'model', summary: 'name of the model', kinds: ['text'], required: false },
-        {
-          name: 'version',
-          summary: 'version of the model; without it the newest',
-          kinds: ['integer'],
-          required: false,
-        },
+        VERSION,
         {
           name: 'top_k',
           summary: 'how many labels; without it 5',
@@ -33,11 +38,10 @@ function predictOperation(service: CnnService): Operation {
       output: ['bytes'],
       idempotent: true,
     },
-    async perform(args, { signal }) {
-      const { labels, model, version } = await service.predict(pictureOf(args), {
-        ...optionsOf(args),
-        signal,
-      });
+    async perform(args, context) {
+      const picture = { kind: 'encoded', bytes: pictureOf(args) } as const;
+      const options = optionsOf(args, context);
+      const { labels, model, version } = await service.predict(picture, options);
       const [best] = labels;
       return jsonValue({ ...best, top: labels, model, version });
     },
@@ -67,16 +71,11 @@ function pictureOf(args: Arguments): Uint8Array {
   throw invalidArgument('input', 'is no picture', 'UNSUPPORTED_IMAGE');
 }
 
-function optionsOf(args: Arguments): PredictOptions {
-  const model = args.get('model')?.kind;
+function optionsOf(args: Arguments, { signal, budgetMs }: InvocationContext): PredictOptions {
+  const topK = args.get('top_k')?.kind;
   return {
-    ...(model?.$case === 'text' ? { model: model.value } : {}),
-    version: countOf(args, 'version'),
-    topK: countOf(args, 'top_k'),
+    ...{ model: textOf(args, 'model'), version: versionOf(args) },
+    topK: topK?.$case === 'integer' ? Number(topK.value) : 0,
+    ...{ signal, deadlineMs: Date.now() + budgetMs },
   };
-}
-
-function countOf(args: Arguments, name: string): number {
-  const kind = args.get(name)?.kind;
-  return kind?.$case === 'integer' ? Number(kind.value) : 0;
 }

@@ -1,164 +1,398 @@
 import { status } from '@grpc/grpc-js';
+import path from 'node:path';
+import type { Registry } from 'prom-client';
 
-import { FractoryError, invalidArgument } from '../../runtime/errors.js';
-import { threadWorkers } from '../../runtime/worker-host.js';
-import { WorkerPool } from '../../runtime/worker-pool.js';
+import { systemClock } from '../../runtime/clock.js';
+import type { Clock } from '../../runtime/clock.js';
+import { FractoryError, invalidArgument, messageOf } from '../../runtime/errors.js';
+import { silentLogger } from '../../runtime/logger.js';
+import type { Logger } from '../../runtime/logger.js';
+import { Admission } from './admission.js';
+import type { Card } from './card.js';
+import { createExecutor } from './execution/executor.js';
 import type { CnnLimits } from './limits.js';
-import { isReady, ModelRepository } from './models.js';
-import type { Model, ReadyModel } from './models.js';
-import { decodePicture, readPictureHeader } from './picture.js';
-import type { PictureHeader } from './picture.js';
-import { Slots } from './slots.js';
-import { mostProbable, softmax } from './tensor.js';
-import type { LabelProbability } from './tensor.js';
-import type { InferenceTask } from './worker.js';
-import { disableTelemetry } from './telemetry.js';
+import { labelsOf, vectorOf } from './picture-answers.js';
+import { PictureDesk } from './picture-desk.js';
+import type { Picture } from './picture-desk.js';
+import type { PictureHeader } from './pictures/picture.js';
+import type { LabelProbability } from './pictures/tensor.js';
+import { modelCorrupt } from './repository/choice.js';
+import { ModelRepository } from './repository/repository.js';
+import type { Lease } from './repository/repository.js';
+import { nameOf } from './repository/served-version.js';
+import type { ServedVersion } from './repository/served-version.js';
+import type {
+  Arrangement,
+  InferenceTimes,
+  ModelCounts,
+  ModelExecutor,
+  ModelSignature,
+} from './serving.js';
+import { checkRequest } from './tensor-request.js';
+import type { TensorRequest } from './tensor-request.js';
+import type { NamedTensor } from './tensors/tensor.js';
+
+export type { Picture } from './picture-desk.js';
 
 const DEFAULT_TOP_K = 5;
-const RETRY_AFTER_MS = 200;
-/** Pictures that are decoded at a time: as many as sharp has threads. */
-const DECODERS = 4;
 
-export interface PredictOptions {
-  /** Default: the node's default model. */
+/** What all calls may say. */
+export interface CallOptions {
+  /** Empty or absent = the node's default model. */
   readonly model?: string;
-  /** 0 or absent = the newest. */
+  /** 0 or absent = the pinned one, or else the newest that can be used. */
   readonly version?: number;
+  readonly signal?: AbortSignal;
+  /** When the answer is worth nothing any more, ms since 1970; `max_compute_ms` from now at the latest. */
+  readonly deadlineMs?: number;
+}
+
+export interface PredictOptions extends CallOptions {
   /** How many labels; 0 or absent = 5. */
   readonly topK?: number;
-  readonly signal?: AbortSignal;
+}
+
+/** Who answered, and where the time went. */
+export interface Answer {
+  readonly model: string;
+  readonly version: number;
+  readonly times: InferenceTimes;
 }
 
 /** What a model sees in a picture. */
-export interface Prediction {
+export interface Prediction extends Answer {
   /** The most probable first. */
   readonly labels: readonly LabelProbability[];
-  readonly model: string;
+}
+
+/** A picture as a vector. */
+export interface Embedding extends Answer {
+  readonly values: Float32Array;
+}
+
+/** What a model makes of tensors. */
+export interface Inference extends Answer {
+  /** In the order in which they were asked for, or of the model. */
+  readonly outputs: readonly NamedTensor[];
+}
+
+/** One version of a model. */
+export interface ModelStatus {
+  readonly name: string;
   readonly version: number;
+  /** Path of `model.onnx`. */
+  readonly file: string;
+  /** Undefined where there is none, or where it can't be read. */
+  readonly card: Card | undefined;
+  /** `ready` (loaded, or loaded at its first use), `unloaded` (by hand), or what is wrong. */
+  readonly state: string;
+  readonly loaded: boolean;
+  /** Calls that name no version get this one. */
+  readonly servesByDefault: boolean;
+  readonly pinned: boolean;
+  /** 0 while it is not loaded. */
+  readonly memoryBytes: number;
+  readonly arrangement: Arrangement | undefined;
+  readonly signature: ModelSignature | undefined;
+  /** Of `model.onnx`, hex; empty where it was not read. */
+  readonly sha256: string;
+  readonly counts: ModelCounts;
+}
+
+/** What a model says of itself. */
+export interface ModelDescription {
+  readonly name: string;
+  readonly version: number;
+  /** All that can be used, newest first. */
+  readonly versions: readonly number[];
+  readonly signature: ModelSignature;
+  readonly card: Card | undefined;
 }
 
 export interface CnnServiceOptions {
-  /** Folders with models; see `ModelRepository`. */
+  /** Folders with models, `NAME/VERSION/{model.onnx,model.json}`; the first wins. */
   readonly roots: readonly string[];
+  /** The one that pins and new models are written to. */
+  readonly writableRoot: string;
+  /** Loaded at the start. */
   readonly defaultModel: string;
   readonly limits: CnnLimits;
+  /** Default: the system's. */
+  readonly clock?: Clock;
+  /** Default: silent. */
+  readonly log?: Logger;
+  /** For metrics; default: none. */
+  readonly registry?: Registry;
+  /** What runs the models; owned from then on. Default: worker threads. */
+  readonly executor?: ModelExecutor;
 }
 
-/** Classifies pictures. Decoding runs in sharp's threads, inference in worker threads, so that the event loop stays free. Owns its workers. */
+/**
+ * Runs models: pictures to labels or vectors, tensors to tensors. Pictures are decoded in sharp's threads and models run in threads of their own, so
+ * that the event loop stays free. Owns all of them.
+ */
 export class CnnService implements AsyncDisposable {
   readonly limits: CnnLimits;
   readonly #defaultModel: string;
-  readonly #models: ModelRepository;
-  readonly #pool: WorkerPool<InferenceTask, Float32Array>;
-  readonly #decoders = new Slots(DECODERS);
-  #underWay = 0;
+  readonly #repository: ModelRepository;
+  readonly #executor: ModelExecutor;
+  readonly #admission: Admission;
+  readonly #desk: PictureDesk;
+  readonly #clock: Clock;
 
-  private constructor(options: CnnServiceOptions, models: ModelRepository) {
+  private constructor(options: CnnServiceOptions, parts: Parts) {
     this.limits = options.limits;
     this.#defaultModel = options.defaultModel;
-    this.#models = models;
-    this.#pool = new WorkerPool({
-      name: 'cnn',
-      start: threadWorkers(new URL('./worker.js', import.meta.url)),
-      size: this.limits.workers,
-      maxQueued: this.limits.max_queued,
-      onAbort: 'finish',
-    });
+    this.#repository = parts.repository;
+    this.#executor = parts.executor;
+    const { clock } = parts;
+    this.#clock = clock;
+    this.#admission = new Admission(this.limits.max_queued, clock);
+    this.#desk = new PictureDesk(this.limits, clock);
   }
 
-  /** Reads the models and runs each once in every worker, so that the first picture doesn't wait and a broken model is known. */
+  /** Verifies all models and loads the default one, so that the first picture doesn't wait. A model that can't be used is told, and stops nothing. */
   static async open(options: CnnServiceOptions): Promise<CnnService> {
-    disableTelemetry();
-    const service = new CnnService(options, await ModelRepository.open(options.roots));
+    const { clock = systemClock, log = silentLogger() } = options;
+    const executor = options.executor ?? threads(options, log);
     try {
-      for (const model of service.#models.list()) if (isReady(model)) await service.#warmUp(model);
+      const repository = await ModelRepository.open({ ...options, clock, log, executor });
+      const service = new CnnService(options, { clock, repository, executor });
+      await service.#warmUp(log);
       return service;
     } catch (error) {
-      await service[Symbol.asyncDispose]();
+      await executor[Symbol.asyncDispose]();
       throw error;
     }
   }
 
-  /** All models, those that can't be used among them. */
-  models(): readonly Model[] {
-    return this.#models.list();
-  }
-
-  /** Errors: MODEL_NOT_FOUND, MODEL_CORRUPT, UNSUPPORTED_IMAGE, BROKEN_IMAGE, IMAGE_TOO_LARGE, QUEUE_FULL. */
-  async predict(image: Uint8Array, options: PredictOptions = {}): Promise<Prediction> {
+  /**
+   * Errors of all calls on models: MODEL_NOT_FOUND, MODEL_CORRUPT, MODEL_UNLOADED, MODELS_TOO_LARGE, MODEL_FAILED, QUEUE_FULL, CANT_MAKE_DEADLINE, DEADLINE_EXCEEDED. Of pictures:
+   * NO_CARD, UNSUPPORTED_IMAGE, BROKEN_IMAGE, IMAGE_TOO_LARGE.
+   */
+  async predict(picture: Picture, options: PredictOptions = {}): Promise<Prediction> {
     const topK = countOf('top_k', options.topK) || DEFAULT_TOP_K;
-    const model = this.#models.find(
-      options.model === undefined || options.model === '' ? this.#defaultModel : options.model,
-      countOf('version', options.version),
-    );
-    const { card } = model;
-    const outputs = await this.#admitted(async () => {
-      const { data } = await this.#decoders.use(() => {
-        options.signal?.throwIfAborted();
-        return decodePicture(image, card.input, this.limits);
-      });
-      return this.#infer(model, data, options.signal);
-    });
-    const probabilities =
-      card.output.activation === 'softmax' ? softmax(outputs) : Array.from(outputs);
-    const labels = mostProbable(card.labels, probabilities, topK);
-    return { labels, model: card.name, version: card.version };
-  }
-
-  /** What the header of a picture says, without inference. Errors: UNSUPPORTED_IMAGE, BROKEN_IMAGE, IMAGE_TOO_LARGE, QUEUE_FULL. */
-  inspect(image: Uint8Array): Promise<PictureHeader> {
-    return this.#admitted(() => readPictureHeader(image, this.limits));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#pool[Symbol.asyncDispose]();
-  }
-
-  #infer(
-    { file, card }: ReadyModel,
-    pixels: Uint8Array<ArrayBuffer>,
-    signal?: AbortSignal,
-  ): Promise<Float32Array> {
-    return this.#pool.run(
-      { file, card, pixels },
-      {
-        what: `inference by model ${card.name}`,
-        timeoutMs: this.limits.max_compute_ms,
-        limit: 'max_compute_ms',
-        transfer: [pixels.buffer],
-        ...(signal ? { signal } : {}),
+    return this.#onPicture(
+      picture,
+      options,
+      (card) => card.output.name,
+      (tensor, card) => {
+        const labels = labelsOf(tensor, card, topK);
+        return 'problem' in labels ? labels : { labels };
       },
     );
   }
 
-  async #warmUp(model: ReadyModel): Promise<void> {
-    const { width, height, channels } = model.card.input;
-    const runs = Array.from({ length: this.limits.workers }, () =>
-      this.#infer(model, new Uint8Array(width * height * channels)),
+  /** What the layer before the last makes of a picture. Errors: also NO_EMBEDDING. */
+  async embed(picture: Picture, options: CallOptions = {}): Promise<Embedding> {
+    return this.#onPicture(
+      picture,
+      options,
+      (_card, { facts, one }) =>
+        facts.embedding ?? noEmbedding(one, 'it has no layer before the last'),
+      // Whatever comes out says nothing against the labels of the model: it goes on serving.
+      (tensor, card) => {
+        const values = vectorOf(tensor);
+        return 'problem' in values ? noEmbedding(card, values.problem) : { values };
+      },
     );
-    const failed = (await Promise.allSettled(runs)).find((run) => run.status === 'rejected');
-    if (!failed) return;
-    const error: unknown = failed.reason;
-    if (!(error instanceof FractoryError) || error.reason === 'NODE_STOPPING') throw error;
-    this.#models.refuse(model, error.message);
   }
 
-  async #admitted<T>(work: () => Promise<T>): Promise<T> {
-    const { max_queued: limit } = this.limits;
-    if (this.#underWay >= limit)
-      throw new FractoryError(
-        status.RESOURCE_EXHAUSTED,
-        'QUEUE_FULL',
-        `${String(this.#underWay)} pictures are under way, the limit max_queued is ${String(limit)}`,
-        { retryAfterMs: RETRY_AFTER_MS, metadata: { limit: 'max_queued', allowed: String(limit) } },
-      );
-    this.#underWay++;
+  /** Any tensors through any model. Errors: also BAD_TENSOR, LIMIT_EXCEEDED. */
+  async infer(request: CallOptions & TensorRequest): Promise<Inference> {
+    return this.#admitted(request, async (lease) => {
+      const { signature, found } = lease.facts;
+      if (!signature) throw modelCorrupt(found, 'it was never read');
+      const outputs = checkRequest(request, signature, this.limits.max_tensor_bytes);
+      const { inputs, signal } = request;
+      const deadlineMs = this.#deadlineOf(request);
+      const result = await lease.loaded.run({
+        ...{ kind: 'tensors', inputs, outputs, deadlineMs },
+        ...(signal ? { signal } : {}),
+      });
+      const times = { ...result.times, decodeUs: 0 };
+      return { outputs: result.outputs, model: found.name, version: found.version, times };
+    });
+  }
+
+  /** What the header of a picture says, without inference. Errors: UNSUPPORTED_IMAGE, BROKEN_IMAGE, IMAGE_TOO_LARGE, QUEUE_FULL. */
+  inspect(image: Uint8Array): Promise<PictureHeader> {
+    return this.#admission.run(() => this.#desk.inspect(image));
+  }
+
+  /** By name, newest version first; those that can't be used too. */
+  models(): readonly ModelStatus[] {
+    return this.#repository.list().map((one) => this.#statusOf(one));
+  }
+
+  /** From the model's file; nothing is loaded. Errors: MODEL_NOT_FOUND, MODEL_CORRUPT. */
+  // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is a rejection
+  async describe(model: string, version = 0): Promise<ModelDescription> {
+    const one = this.#repository.look(this.#nameOf(model), countOf('version', version));
+    const { signature, card, problem } = one.facts;
+    if (!signature) throw modelCorrupt(one, problem ?? 'it was never read');
+    const versions = this.#repository
+      .list()
+      .filter(({ name, isUsable }) => name === one.name && isUsable)
+      .map((other) => other.version);
+    return { name: one.name, version: one.version, versions, signature, card };
+  }
+
+  /** A call would be answered. */
+  isReady(model: string, version = 0): boolean {
     try {
-      return await work();
-    } finally {
-      this.#underWay--;
+      return this.#repository.find(this.#nameOf(model), countOf('version', version)).isUsable;
+    } catch (error) {
+      if (error instanceof FractoryError) return false;
+      throw error;
     }
   }
+
+  /** Looks at the folders and loads a version, also one that was unloaded by hand. */
+  async load(model: string, version = 0): Promise<ModelStatus> {
+    const one = await this.#repository.load(this.#nameOf(model), countOf('version', version));
+    return this.#statusOf(one);
+  }
+
+  /** Ends what is under way with a version, frees its memory and refuses it until it is loaded by hand; 0 = all versions. */
+  async unload(model: string, version = 0): Promise<void> {
+    await this.#repository.unload(this.#nameOf(model), countOf('version', version));
+  }
+
+  /** Chooses the version for calls that name none, for this and later lives of all nodes that share the folder; 0 = the newest again. */
+  async pin(model: string, version: number): Promise<void> {
+    await this.#repository.pin(this.#nameOf(model), countOf('version', version));
+  }
+
+  /** Looks at the folders now; when it returns, a new version of a model in use serves. */
+  rescan(): Promise<void> {
+    return this.#repository.rescan();
+  }
+
+  /** Since the node started, over all loads of it. */
+  counts(model: string, version: number): ModelCounts {
+    return this.#executor.counts(model, version);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // What is under way ends first, each within its deadline; what comes now is refused with NODE_STOPPING.
+    await this.#repository[Symbol.asyncDispose]();
+    await this.#executor[Symbol.asyncDispose]();
+  }
+
+  async #warmUp(log: Logger): Promise<void> {
+    const model = this.#defaultModel;
+    if (!this.isReady(model)) return;
+    try {
+      const lease = await this.#repository.acquire(model, 0, { timeoutMs: LOADING_MS });
+      lease[Symbol.dispose]();
+    } catch (error) {
+      log.warn({ model, error: messageOf(error) }, 'the default model can not be loaded');
+    }
+  }
+
+  /** A picture through one output of a model that has a card. */
+  #onPicture<T extends object>(
+    picture: Picture,
+    options: CallOptions,
+    outputOf: (card: Card, lease: Lease) => string,
+    answerOf: (tensor: NamedTensor | undefined, card: Card) => T | { readonly problem: string },
+  ): Promise<T & Answer> {
+    return this.#admitted(options, async (lease) => {
+      const { name: model, version } = lease.one;
+      const card = lease.facts.card ?? noCard(lease.one);
+      const output = outputOf(card, lease);
+      const { signal } = options;
+      // Before the picture costs anything.
+      lease.loaded.check(this.#deadlineOf(options));
+      const { data, queueUs, decodeUs } = await this.#desk.prepare(picture, card.input, signal);
+      this.#executor.decoded(model, version, decodeUs);
+      const deadlineMs = this.#deadlineOf(options);
+      const result = await lease.loaded.run({
+        ...{ kind: 'pixels', pixels: data, input: card.input, outputs: [output], deadlineMs },
+        ...(signal ? { signal } : {}),
+      });
+      const startedMs = this.#clock.monotonicMs();
+      const answer = answerOf(result.outputs[0], card);
+      if ('problem' in answer) throw this.#repository.refuse(lease.one, answer.problem);
+      const times = {
+        ...{ ...result.times, decodeUs },
+        queueUs: queueUs + result.times.queueUs,
+        outputUs:
+          result.times.outputUs + Math.round((this.#clock.monotonicMs() - startedMs) * 1000),
+      };
+      return { ...answer, model, version, times };
+    });
+  }
+
+  async #admitted<T>(options: CallOptions, work: (lease: Lease) => Promise<T>): Promise<T> {
+    const { model = '', signal } = options;
+    const version = countOf('version', options.version);
+    const leftMs = (options.deadlineMs ?? Infinity) - this.#clock.now();
+    return this.#admission.run(async () => {
+      signal?.throwIfAborted();
+      using lease = await this.#repository.acquire(this.#nameOf(model), version, {
+        timeoutMs: Math.min(LOADING_MS, Math.max(1, leftMs)),
+        ...(signal ? { signal } : {}),
+      });
+      return await work(lease);
+    });
+  }
+
+  /** Of a run that begins now: neither loading the model nor decoding the picture counts as computing. */
+  #deadlineOf({ deadlineMs = Infinity }: CallOptions): number {
+    return Math.min(deadlineMs, this.#clock.now() + this.limits.max_compute_ms);
+  }
+
+  #nameOf(model: string): string {
+    return model === '' ? this.#defaultModel : model;
+  }
+
+  #statusOf(one: ServedVersion): ModelStatus {
+    const { name, version, facts, state, resident } = one;
+    const { card, signature, sha256, found } = facts;
+    const loaded = resident?.loaded;
+    return {
+      ...{ name, version, file: found.file, card, state, signature, sha256 },
+      loaded: loaded !== undefined,
+      servesByDefault: this.#repository.servesByDefault(one),
+      pinned: this.#repository.isPinned(one),
+      memoryBytes: loaded?.memoryBytes ?? 0,
+      arrangement: loaded?.arrangement,
+      counts: this.#executor.counts(name, version),
+    };
+  }
+}
+
+interface Parts {
+  readonly clock: Clock;
+  readonly repository: ModelRepository;
+  readonly executor: ModelExecutor;
+}
+
+function threads(options: CnnServiceOptions, log: Logger): ModelExecutor {
+  const { limits, registry, writableRoot } = options;
+  const tuningFile = path.join(writableRoot, '.tuning.json');
+  return createExecutor({ limits, log, tuningFile, ...(registry ? { registry } : {}) });
+}
+
+/** A model of 1 GB is read, verified and run once in this time, even on a slow disk. */
+const LOADING_MS = 120_000;
+
+function noCard(one: ServedVersion): never {
+  throw new FractoryError(
+    status.FAILED_PRECONDITION,
+    'NO_CARD',
+    `${nameOf(one)} takes tensors only: for pictures write model.json beside its model.onnx, services/cnn/README.md shows how`,
+  );
+}
+
+function noEmbedding(one: Parameters<typeof nameOf>[0], problem: string): never {
+  throw new FractoryError(
+    status.FAILED_PRECONDITION,
+    'NO_EMBEDDING',
+    `${nameOf(one)} can't embed, ${problem}: name a tensor of FP32 as embedding.output in its model.json`,
+  );
 }
 
 function countOf(field: string, value = 0): number {

@@ -3,6 +3,7 @@ import type { Value } from '../../protos/gen/fractory/v1/value.js';
 import type { Adaptor, ArgumentSpec, Arguments, InvocationContext, Operation } from '../adaptor.js';
 import { blendOperation } from './blend.js';
 import { complementOperation } from './complement.js';
+import { cosineOperation } from './cosine.js';
 import { argument, INTEGERS, textOf } from './operands.js';
 import type { Evaluation, MathService } from './service.js';
 import { splitOperation, sumOperation, sumPowersOperation } from './sum-operations.js';
@@ -63,6 +64,7 @@ export function mathAdaptor(service: MathService): Adaptor {
       splitOperation(service),
       sumPowersOperation(service),
       sumOperation(service),
+      cosineOperation(service),
       blendOperation(service.limits),
       complementOperation(service.limits),
     ],

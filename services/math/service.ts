@@ -1,5 +1,6 @@
 import { processWorkers } from '../../runtime/worker-host.js';
 import { WorkerPool } from '../../runtime/worker-pool.js';
+import { cosine } from './cosine.js';
 import { checkExpression } from './expression-limits.js';
 import type { Expansion } from './exact.js';
 import type { MathLimits } from './limits.js';
@@ -87,6 +88,11 @@ export class MathService implements AsyncDisposable {
   /** n * 2^m */
   shiftLeft(n: string, m: string, call?: MathCall): string | Promise<string> {
     return this.exact({ kind: 'shiftLeft', n, m }, call);
+  }
+
+  /** The cosine of the angle between two vectors of the same length; see `cosine.ts`. */
+  cosine(a: Float64Array, b: Float64Array, call: MathCall = {}): number | Promise<number> {
+    return cosine(a, b, call);
   }
 
   /** The value of an expression in the syntax of mathjs; see `expression.ts` for what is exact. */

@@ -27,7 +27,7 @@ suite('the device of a CNN node', (test) => {
     });
     assert.equal(
       device.adaptor.operations.map(({ spec }) => spec.name),
-      ['cnn.predict', 'cnn.inspect'],
+      ['cnn.predict', 'cnn.inspect', 'cnn.embed', 'cnn.infer'],
     );
     const list = device.services[0]?.handlers['listModels'];
     const { models } = (await (list?.kind === 'unary' && list.handle({}, undefined as never))) as {

@@ -3,6 +3,7 @@ import { Metadata } from '@grpc/grpc-js';
 import { mathTypedService } from '../../../controllers/math/service.js';
 import { settings } from '../../../controllers/math/settings.js';
 import type { CallContext } from '../../../controllers/kernel/calls.js';
+import { tensorOf } from '../../../protos/tensors.js';
 import { silentLogger } from '../../../runtime/logger.js';
 import { MathService } from '../../../services/math/service.js';
 import { DEFAULT_MATH_LIMITS } from '../../../services/math/limits.js';
@@ -22,6 +23,11 @@ suite('fractory.v1.MathService', (test) => {
     ['factorial', { n: '5' }, { result: '120' }],
     ['binomial', { n: '5', k: '2' }, { result: '10' }],
     ['shiftLeft', { n: '7', m: '9' }, { result: '3584' }],
+    [
+      'cosine',
+      { a: { tensor: tensorOf('FP32', [1, 2], [3, 4]), numbers: [] }, b: { numbers: [4, 3] } },
+      { result: 0.96 },
+    ],
     [
       'expand',
       { a: '2', b: '', n: '1' },

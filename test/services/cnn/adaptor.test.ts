@@ -1,6 +1,16 @@
+import { status } from '@grpc/grpc-js';
 import sharp from 'sharp';
 
-import { bytesValue, integerValue, textValue, toPlain } from '../../../protos/values.js';
+import { paintShape, seededRandom } from '../../../applications/sdk/painter.js';
+import { elementCount, numbersOf, tensorOf } from '../../../protos/tensors.js';
+import {
+  bytesValue,
+  integerValue,
+  listValue,
+  tensorValue,
+  textValue,
+  toPlain,
+} from '../../../protos/values.js';
 import type { Value } from '../../../protos/gen/fractory/v1/value.js';
 import { FractoryError } from '../../../runtime/errors.js';
 import { silentLogger } from '../../../runtime/logger.js';
@@ -8,8 +18,9 @@ import type { InvocationContext, Operation, OperationResult } from '../../../ser
 import { cnnAdaptor } from '../../../services/cnn/adaptor.js';
 import type { CnnService } from '../../../services/cnn/service.js';
 import { KeptResult } from '../../../services/content.js';
+import { cosine } from '../../../services/math/cosine.js';
 import { assert, rejects, suite } from '../../suite.js';
-import { openCnn, temporaryFolder } from './fixture.js';
+import { openCnn, shippedModels, temporaryFolder } from './fixture.js';
 import { averagingCard, installModel } from './onnx-model.js';
 
 suite('operations of a CNN node', (test) => {
@@ -43,6 +54,51 @@ suite('operations of a CNN node', (test) => {
       ],
       model: 'average',
       version: 1,
+    });
+  });
+
+  test('cnn.embed yields the picture as a vector, cnn.infer what a model makes of tensors', async () => {
+    await using cnn = await openCnn([shippedModels]);
+    const model = textValue('shapes');
+    const perform = async (name: string, args: Record<string, Value>): Promise<Value> => {
+      const operation = cnnAdaptor(cnn).operations.find(({ spec }) => spec.name === name);
+      return (await operation!.perform(new Map(Object.entries(args)), context())) as Value;
+    };
+    const [star, circle] = [
+      await paintShape('star', seededRandom(1)),
+      await paintShape('circle', seededRandom(2)),
+    ];
+    const vectorOf = async (picture: Uint8Array): Promise<Float64Array> => {
+      const { kind } = await perform('cnn.embed', {
+        input: bytesValue('image/png', picture),
+        model,
+      });
+      if (kind?.$case !== 'tensor') throw new Error('an embedding is a tensor');
+      const { datatype, shape } = kind.value;
+      assert.equal([datatype, shape.length], ['FP32', 1]);
+      return numbersOf(kind.value);
+    };
+    const [one, again, other] = [
+      await vectorOf(star),
+      await vectorOf(star),
+      await vectorOf(circle),
+    ];
+    assert.equal(one, again);
+    assert.ok((await cosine(one, other)) < 0.999);
+
+    const { signature } = await cnn.describe('shapes');
+    const [spec] = signature.inputs;
+    const sizes = spec!.shape.map((size) => Math.max(1, size));
+    const numbers = new Float32Array(elementCount(sizes)).fill(0.25);
+    const input = tensorValue(tensorOf('FP32', sizes, numbers));
+    const logits = await perform('cnn.infer', { input, model });
+    assert.is(logits.kind?.$case, 'tensor');
+    assert.is(logits.kind?.$case === 'tensor' && numbersOf(logits.kind.value).length, 4);
+    const named = { input: listValue([input]), inputs: listValue([textValue(spec!.name)]) };
+    assert.equal(await perform('cnn.infer', { ...named, model }), logits);
+    const outputs = textValue('no-such-output');
+    await rejects(perform('cnn.infer', { input, model, outputs }), FractoryError, {
+      code: status.INVALID_ARGUMENT,
     });
   });
 

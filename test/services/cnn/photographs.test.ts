@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 
 import { paintShape, seededRandom, SHAPES } from '../../../applications/sdk/painter.js';
 import { assert, suite } from '../../suite.js';
-import { openCnn, productRoot, shippedModels, temporaryFolder } from './fixture.js';
+import { encoded, openCnn, productRoot, shippedModels, temporaryFolder } from './fixture.js';
 
 const archive = path.join(productRoot, '..', 'shared', 'data', 'cats-and-dogs.tar');
 const PER_LABEL = 50;
@@ -32,9 +32,12 @@ suite('the models that ship with the product', (test) => {
         for (const label of ['cat', 'dog']) {
           const pictures = path.join(folder.path, 'cats-and-dogs', 'validation', label);
           for (const name of (await readdir(pictures)).sort().slice(0, PER_LABEL)) {
-            const { labels } = await cnn.predict(await readFile(path.join(pictures, name)), {
-              model,
-            });
+            const { labels } = await cnn.predict(
+              encoded(await readFile(path.join(pictures, name))),
+              {
+                model,
+              },
+            );
             if (labels[0]?.label === label) right++;
           }
         }
@@ -58,7 +61,7 @@ suite('the models that ship with the product', (test) => {
       for (let count = 0; count < 400; count++) {
         const shape = SHAPES[count % SHAPES.length] ?? 'circle';
         const { labels } = await cnn.predict(
-          await paintShape(shape, random, count % 2 ? 192 : 128),
+          encoded(await paintShape(shape, random, count % 2 ? 192 : 128)),
         );
         if (labels[0]?.label !== shape) wrong++;
       }

@@ -7,7 +7,7 @@ import type { Sharp } from 'sharp';
 import { FractoryError } from '../../../runtime/errors.js';
 import type { Card } from '../../../services/cnn/card.js';
 import { assert, rejects, suite } from '../../suite.js';
-import { openCnn, shippedModels, temporaryFolder } from './fixture.js';
+import { encoded, openCnn, shippedModels, temporaryFolder } from './fixture.js';
 import { averagingCard, installModel } from './onnx-model.js';
 
 /** A plain picture; its colour is what an averaging model answers. */
@@ -26,7 +26,7 @@ async function averages(
   await using folder = await temporaryFolder();
   await installModel(folder.path, averagingCard('average', changes));
   await using cnn = await openCnn([folder.path], {}, 'average');
-  const { labels } = await cnn.predict(image);
+  const { labels } = await cnn.predict(encoded(image));
   return Object.fromEntries(labels.map(({ label, probability }) => [label, probability]));
 }
 
@@ -127,7 +127,7 @@ suite('preparing pictures for a model', (test) => {
       .toBuffer();
     const turned = await sharp(halves).withMetadata({ orientation: 6 }).jpeg().toBuffer();
     // The middle of a tall strip, fitted into a wide one, sees both halves only if it isn't turned.
-    const { decodePicture } = await import('../../../services/cnn/picture.js');
+    const { decodePicture } = await import('../../../services/cnn/pictures/picture.js');
     const { DEFAULT_CNN_LIMITS } = await import('../../../services/cnn/limits.js');
     const { input } = averagingCard('average', { width: 4, height: 4 });
     const { data } = await decodePicture(turned, input, DEFAULT_CNN_LIMITS);
@@ -158,7 +158,7 @@ suite('pictures that are refused', (test) => {
   for (const [name, make, reason] of bad)
     test(`${name}: ${reason}`, async () => {
       await using cnn = await openCnn([shippedModels]);
-      await rejects(cnn.predict(await make()), FractoryError, {
+      await rejects(cnn.predict(encoded(await make())), FractoryError, {
         code: status.INVALID_ARGUMENT,
         reason,
       });
@@ -174,7 +174,9 @@ suite('pictures that are refused', (test) => {
         .png({ compressionLevel: 9 })
         .toBuffer();
       await using cnn = await openCnn([shippedModels]);
-      const error = await rejects(cnn.predict(bomb), FractoryError, { reason: 'IMAGE_TOO_LARGE' });
+      const error = await rejects(cnn.predict(encoded(bomb)), FractoryError, {
+        reason: 'IMAGE_TOO_LARGE',
+      });
       assert.match(error.message, /20000x20000.*max_image_pixels is 40000000/);
     },
     { timeoutMs: 60_000 },
@@ -182,7 +184,7 @@ suite('pictures that are refused', (test) => {
 
   test('a file of too many bytes is refused, and the limit named', async () => {
     await using cnn = await openCnn([shippedModels], { max_image_bytes: 1000 });
-    const error = await rejects(cnn.predict(await photo()), FractoryError, {
+    const error = await rejects(cnn.predict(encoded(await photo())), FractoryError, {
       reason: 'IMAGE_TOO_LARGE',
     });
     assert.is(error.metadata['limit'], 'max_image_bytes');
@@ -191,27 +193,31 @@ suite('pictures that are refused', (test) => {
   test('more pictures at a time than max_queued are refused, and tell when to try again', async () => {
     await using cnn = await openCnn([shippedModels], { max_queued: 2 });
     const picture = await photo();
-    const results = await Promise.allSettled([1, 2, 3].map(() => cnn.predict(picture)));
+    const results = await Promise.allSettled([1, 2, 3].map(() => cnn.predict(encoded(picture))));
     const refused = results.find((result) => result.status === 'rejected');
     assert.is((refused?.reason as FractoryError).reason, 'QUEUE_FULL');
     assert.ok((refused?.reason as FractoryError).retryAfterMs);
     assert.is(results.filter((result) => result.status === 'fulfilled').length, 2);
-    await cnn.predict(picture);
+    await cnn.predict(encoded(picture));
   });
 });
 
 suite('models', (test) => {
   test('an unknown model names those there are and the one that was meant', async () => {
     await using cnn = await openCnn([shippedModels]);
-    const error = await rejects(cnn.predict(await photo(), { model: 'shape' }), FractoryError, {
-      code: status.NOT_FOUND,
-      reason: 'MODEL_NOT_FOUND',
-    });
+    const error = await rejects(
+      cnn.predict(encoded(await photo()), { model: 'shape' }),
+      FractoryError,
+      {
+        code: status.NOT_FOUND,
+        reason: 'MODEL_NOT_FOUND',
+      },
+    );
     assert.match(error.message, /cats-vs-dogs, cats-vs-dogs-small, shapes; did you mean shapes\?/);
-    await rejects(cnn.predict(await photo(), { version: 99 }), FractoryError, {
+    await rejects(cnn.predict(encoded(await photo()), { version: 99 }), FractoryError, {
       reason: 'MODEL_NOT_FOUND',
     });
-    await rejects(cnn.predict(await photo(), { model: '../shapes' }), FractoryError, {
+    await rejects(cnn.predict(encoded(await photo()), { model: '../shapes' }), FractoryError, {
       reason: 'BAD_NAME',
     });
   });
@@ -221,8 +227,8 @@ suite('models', (test) => {
     for (const version of [1, 2, 10])
       await installModel(folder.path, { ...averagingCard('average'), version });
     await using cnn = await openCnn([folder.path], {}, 'average');
-    assert.is((await cnn.predict(await photo())).version, 10);
-    assert.is((await cnn.predict(await photo(), { version: 2 })).version, 2);
+    assert.is((await cnn.predict(encoded(await photo()))).version, 10);
+    assert.is((await cnn.predict(encoded(await photo()), { version: 2 })).version, 2);
   });
 
   const damages: readonly (readonly [string, (folder: string) => Promise<void>, RegExp])[] = [
@@ -244,12 +250,16 @@ suite('models', (test) => {
       await damage(await installModel(folder.path, averagingCard('damaged')));
       await installModel(folder.path, averagingCard('sound'));
       await using cnn = await openCnn([folder.path], {}, 'sound');
-      const error = await rejects(cnn.predict(await photo(), { model: 'damaged' }), FractoryError, {
-        code: status.FAILED_PRECONDITION,
-        reason: 'MODEL_CORRUPT',
-      });
+      const error = await rejects(
+        cnn.predict(encoded(await photo()), { model: 'damaged' }),
+        FractoryError,
+        {
+          code: status.FAILED_PRECONDITION,
+          reason: 'MODEL_CORRUPT',
+        },
+      );
       assert.match(error.message, pattern);
-      assert.is((await cnn.predict(await photo())).model, 'sound');
+      assert.is((await cnn.predict(encoded(await photo()))).model, 'sound');
       assert.match(cnn.models().find((model) => model.name === 'damaged')?.state ?? '', pattern);
     });
 
@@ -267,7 +277,7 @@ suite('models', (test) => {
     await installModel(folder.path, { ...card, input: { ...card.input, name: 'other' } });
     await using cnn = await openCnn([folder.path], {}, 'junk');
     for (const model of ['junk', 'labels', 'input'])
-      await rejects(cnn.predict(await photo(), { model }), FractoryError, {
+      await rejects(cnn.predict(encoded(await photo()), { model }), FractoryError, {
         reason: 'MODEL_CORRUPT',
       });
     const states = cnn.models().map((model) => model.state);
@@ -277,11 +287,11 @@ suite('models', (test) => {
   test('top_k bounds the labels, and probabilities sum to 1', async () => {
     await using cnn = await openCnn([shippedModels]);
     const picture = await photo();
-    const all = await cnn.predict(picture, { model: 'shapes' });
+    const all = await cnn.predict(encoded(picture), { model: 'shapes' });
     assert.is(all.labels.length, 4);
     const sum = all.labels.reduce((left, right) => left + right.probability, 0);
     assert.ok(Math.abs(sum - 1) < 1e-6);
-    const one = await cnn.predict(picture, { model: 'shapes', topK: 1 });
+    const one = await cnn.predict(encoded(picture), { model: 'shapes', topK: 1 });
     assert.equal(one.labels, all.labels.slice(0, 1));
   });
 });
@@ -296,7 +306,7 @@ suite('a node while it computes', (test) => {
       longest = Math.max(longest, performance.now() - last);
       last = performance.now();
     }, 5);
-    await Promise.all(Array.from({ length: 100 }, () => cnn.predict(picture)));
+    await Promise.all(Array.from({ length: 100 }, () => cnn.predict(encoded(picture))));
     clearInterval(timer);
     // 20 ms on a free machine; tests run beside each other.
     assert.ok(longest < 150, `${String(Math.round(longest))} ms between two timers`);
@@ -306,9 +316,12 @@ suite('a node while it computes', (test) => {
     await using cnn = await openCnn([shippedModels]);
     const picture = await photo();
     const reason = new Error('enough');
-    const error = await rejects(cnn.predict(picture, { signal: AbortSignal.abort(reason) }), Error);
+    const error = await rejects(
+      cnn.predict(encoded(picture), { signal: AbortSignal.abort(reason) }),
+      Error,
+    );
     assert.is(error, reason);
-    await cnn.predict(picture);
+    await cnn.predict(encoded(picture));
   });
 });
 

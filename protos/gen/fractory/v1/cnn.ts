@@ -11,13 +11,18 @@ import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type ClientWritableStream,
+  type handleClientStreamingCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Tensor } from "./value.js";
 
 export const protobufPackage = "fractory.v1";
 
@@ -31,10 +36,13 @@ export interface PredictRequest {
     | //
     /** A picture in storage. */
     { $case: "stored"; value: StoredImage }
+    | //
+    /** A picture that is decoded already. */
+    { $case: "pixels"; value: Pixels }
     | undefined;
   /** Model; empty = the node's default. */
   model: string;
-  /** Version; 0 = the newest. */
+  /** Version; 0 = the pinned one, or else the newest. */
   version: number;
   /** How many labels; 0 = 5. */
   topK: number;
@@ -46,17 +54,56 @@ export interface StoredImage {
   name: string;
 }
 
+/** Rows of pixels, top first, three bytes each: red, green, blue. */
+export interface Pixels {
+  width: number;
+  height: number;
+  rgb: Uint8Array;
+}
+
 export interface PredictResponse {
   /** The most probable first. */
   labels: LabelProbability[];
   model: string;
   version: number;
+  times?: InferenceTimes | undefined;
 }
 
 export interface LabelProbability {
   label: string;
   /** Between 0 and 1. */
   probability: number;
+}
+
+/** Where the time of one answer went, microseconds. */
+export interface InferenceTimes {
+  /** Waiting for a decoder, a batch and a worker. */
+  queueUs: bigint;
+  /** Decoding and scaling the picture. */
+  decodeUs: bigint;
+  /** Computing the batch that it was part of. */
+  computeUs: bigint;
+  /** Making the answer out of the outputs. */
+  outputUs: bigint;
+  /** How many pictures were computed together. */
+  batch: number;
+}
+
+export interface EmbedRequest {
+  source?: { $case: "image"; value: Uint8Array } | { $case: "stored"; value: StoredImage } | {
+    $case: "pixels";
+    value: Pixels;
+  } | undefined;
+  model: string;
+  version: number;
+}
+
+export interface EmbedResponse {
+  /** FP32, shape [n]. */
+  embedding?: Tensor | undefined;
+  model: string;
+  version: number;
+  times?: InferenceTimes | undefined;
 }
 
 export interface ListModelsRequest {
@@ -76,8 +123,225 @@ export interface Model {
   height: number;
   /** Share of right answers on the card's test pictures, between 0 and 1; 0 = not stated. */
   accuracy: number;
-  /** "ready", or why it can't be used. */
+  /** "ready" (loaded, or loaded at its first use), "unloaded" (by hand), or why it can't be used. */
   state: string;
+  /** It is in memory. */
+  loaded: boolean;
+  /** Calls that name no version get this one. */
+  servesByDefault: boolean;
+  /** It was chosen by PinModel. */
+  pinned: boolean;
+  /** What it takes in memory, about; 0 while it is not loaded. */
+  memoryBytes: bigint;
+  /** How it is run; absent while it is not loaded. */
+  arrangement?:
+    | Arrangement
+    | undefined;
+  /** As the ONNX file says; empty while it was never loaded. */
+  inputs: TensorDescription[];
+  outputs: TensorDescription[];
+  /** Of model.onnx, hex. */
+  sha256: string;
+  statistics?: ModelStatistics | undefined;
+}
+
+/** How a node runs a model. */
+export interface Arrangement {
+  /** Threads that run the network side by side. */
+  workers: number;
+  /** Threads that work on one run. */
+  threads: number;
+  /** Most pictures (or requests) in one run. */
+  maxBatch: number;
+  /** Longest time that a request waits for others, microseconds. */
+  maxDelayUs: number;
+  /** Why: a sentence with the figures that were measured, or who fixed it. */
+  reason: string;
+}
+
+export interface TensorDescription {
+  name: string;
+  /** As the Open Inference Protocol names it: "FP32". */
+  datatype: string;
+  /** -1 = of any size. */
+  shape: bigint[];
+}
+
+/** What a version has done since the node started. Times are sums over all requests. */
+export interface ModelStatistics {
+  requests: bigint;
+  failures: bigint;
+  /** Runs of the network; requests that shared a batch shared a run. */
+  runs: bigint;
+  queueUs: bigint;
+  decodeUs: bigint;
+  computeUs: bigint;
+  outputUs: bigint;
+  /** Milliseconds since 1970; 0 = never. */
+  lastUsedMs: bigint;
+}
+
+export interface LoadModelRequest {
+  model: string;
+  /** 0 = the pinned one, or else the newest. */
+  version: number;
+}
+
+export interface LoadModelResponse {
+  model?: Model | undefined;
+}
+
+export interface UnloadModelRequest {
+  model: string;
+  /** 0 = all versions. */
+  version: number;
+}
+
+export interface UnloadModelResponse {
+}
+
+export interface PinModelRequest {
+  model: string;
+  /** 0 = none: the newest again. */
+  version: number;
+}
+
+export interface PinModelResponse {
+}
+
+export interface UploadDataSetRequest {
+  /** The next bytes of the tar; at most 1 MiB. */
+  chunk: Uint8Array;
+}
+
+export interface UploadDataSetResponse {
+  /** What Train calls it: the SHA-256 of the tar, hex. */
+  dataSet: string;
+  sizeBytes: bigint;
+}
+
+export interface TrainRequest {
+  /** Name of the model. */
+  model: string;
+  data?:
+    | //
+    /** From UploadDataSet. */
+    { $case: "dataSet"; value: string }
+    | //
+    /** A client's files in storage. Their names have no folders, dots stand for them: CLASS.FILE.jpg or PREFIX.CLASS.FILE.jpg. */
+    { $case: "stored"; value: StoredPictures }
+    | undefined;
+  /** How often every picture is seen; 0 = 20, or more where there are few pictures. */
+  epochs: number;
+  /** Width and height of the pictures that the network sees while it learns, pixels; 0 = 64. */
+  size: number;
+  /** Most pictures of a class; 0 = all. */
+  sampleLimit: number;
+  /** Same data, settings and seed, same weights. */
+  seed: bigint;
+  /** Goes on with the interrupted training of that name; the other settings have to be the same or left out. */
+  resume: boolean;
+  /** "small" or "standard"; empty = by the number of pictures. */
+  network: string;
+  /** One line about the model, for its card. */
+  summary: string;
+  /** For its card: under which terms the model may be used; empty = "not stated". */
+  license: string;
+  /** For its card: where the pictures come from, a sentence. */
+  origin: string;
+}
+
+/** Files of a client whose names start with a prefix. */
+export interface StoredPictures {
+  client: string;
+  prefix: string;
+}
+
+export interface TrainResponse {
+  event?:
+    | { $case: "started"; value: TrainingStarted }
+    | { $case: "skipped"; value: SkippedFile }
+    | { $case: "progress"; value: TrainingProgress }
+    | { $case: "epoch"; value: TrainingEpoch }
+    | { $case: "finished"; value: TrainingFinished }
+    | //
+    /** Pictures are being read. */
+    { $case: "reading"; value: ReadingProgress }
+    | undefined;
+}
+
+export interface ReadingProgress {
+  files: bigint;
+  /** 0 = not known yet. */
+  of: bigint;
+}
+
+export interface TrainingStarted {
+  classes: ClassCount[];
+  epochs: number;
+  stepsPerEpoch: number;
+  /** Pictures per step. */
+  batch: number;
+  /** Numbers that are learned. */
+  weights: bigint;
+  network: string;
+  /** Epochs that an earlier call has done. */
+  done: TrainingEpoch[];
+  /** Files that were no pictures or could not be read, all together. */
+  skipped: bigint;
+  /** Pictures left out because the same content stands elsewhere. */
+  duplicates: bigint;
+}
+
+export interface ClassCount {
+  label: string;
+  training: bigint;
+  validation: bigint;
+}
+
+/** A file that was not used; it stays where it is. */
+export interface SkippedFile {
+  name: string;
+  reason: string;
+}
+
+export interface TrainingProgress {
+  /** From 1. */
+  epoch: number;
+  step: number;
+  /** Mean over the last steps. */
+  loss: number;
+  accuracy: number;
+  imagesPerSecond: number;
+  etaSeconds: number;
+}
+
+export interface TrainingEpoch {
+  epoch: number;
+  trainingLoss: number;
+  trainingAccuracy: number;
+  validationLoss: number;
+  validationAccuracy: number;
+  seconds: number;
+  /** The best so far. */
+  best: boolean;
+}
+
+export interface TrainingFinished {
+  model: string;
+  version: number;
+  /** On the validation pictures, by the model as it is served. */
+  accuracy: number;
+  /** One row for each true label, one column for each answer, in the order of `labels`. */
+  confusion: ConfusionRow[];
+  labels: string[];
+  seconds: number;
+  sha256: string;
+  sizeBytes: bigint;
+}
+
+export interface ConfusionRow {
+  counts: bigint[];
 }
 
 function createBasePredictRequest(): PredictRequest {
@@ -92,6 +356,9 @@ export const PredictRequest: MessageFns<PredictRequest> = {
         break;
       case "stored":
         StoredImage.encode(message.source.value, writer.uint32(18).fork()).join();
+        break;
+      case "pixels":
+        Pixels.encode(message.source.value, writer.uint32(50).fork()).join();
         break;
     }
     if (message.model !== "") {
@@ -133,6 +400,14 @@ export const PredictRequest: MessageFns<PredictRequest> = {
             }
 
             message.source = { $case: "stored", value: StoredImage.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.source = { $case: "pixels", value: Pixels.decode(reader, reader.uint32()) };
             continue;
           }
           case 3: {
@@ -177,6 +452,8 @@ export const PredictRequest: MessageFns<PredictRequest> = {
         ? { $case: "image", value: bytesFromBase64(object.image) }
         : isSet(object.stored)
         ? { $case: "stored", value: StoredImage.fromJSON(object.stored) }
+        : isSet(object.pixels)
+        ? { $case: "pixels", value: Pixels.fromJSON(object.pixels) }
         : undefined,
       model: isSet(object.model) ? globalThis.String(object.model) : "",
       version: isSet(object.version) ? globalThis.Number(object.version) : 0,
@@ -194,6 +471,8 @@ export const PredictRequest: MessageFns<PredictRequest> = {
       obj.image = base64FromBytes(message.source.value);
     } else if (message.source?.$case === "stored") {
       obj.stored = StoredImage.toJSON(message.source.value);
+    } else if (message.source?.$case === "pixels") {
+      obj.pixels = Pixels.toJSON(message.source.value);
     }
     if (message.model !== "") {
       obj.model = message.model;
@@ -222,6 +501,12 @@ export const PredictRequest: MessageFns<PredictRequest> = {
       case "stored": {
         if (object.source?.value !== undefined && object.source?.value !== null) {
           message.source = { $case: "stored", value: StoredImage.fromPartial(object.source.value) };
+        }
+        break;
+      }
+      case "pixels": {
+        if (object.source?.value !== undefined && object.source?.value !== null) {
+          message.source = { $case: "pixels", value: Pixels.fromPartial(object.source.value) };
         }
         break;
       }
@@ -318,8 +603,109 @@ export const StoredImage: MessageFns<StoredImage> = {
   },
 };
 
+function createBasePixels(): Pixels {
+  return { width: 0, height: 0, rgb: new Uint8Array(0) };
+}
+
+export const Pixels: MessageFns<Pixels> = {
+  encode(message: Pixels, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.width !== 0) {
+      writer.uint32(8).uint32(message.width);
+    }
+    if (message.height !== 0) {
+      writer.uint32(16).uint32(message.height);
+    }
+    if (message.rgb.length !== 0) {
+      writer.uint32(26).bytes(message.rgb);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Pixels {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePixels();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.width = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.height = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.rgb = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Pixels {
+    return {
+      width: isSet(object.width) ? globalThis.Number(object.width) : 0,
+      height: isSet(object.height) ? globalThis.Number(object.height) : 0,
+      rgb: isSet(object.rgb) ? bytesFromBase64(object.rgb) : new Uint8Array(0),
+    };
+  },
+
+  toJSON(message: Pixels): unknown {
+    const obj: any = {};
+    if (message.width !== 0) {
+      obj.width = Math.round(message.width);
+    }
+    if (message.height !== 0) {
+      obj.height = Math.round(message.height);
+    }
+    if (message.rgb.length !== 0) {
+      obj.rgb = base64FromBytes(message.rgb);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Pixels>): Pixels {
+    return Pixels.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Pixels>): Pixels {
+    const message = createBasePixels();
+    message.width = object.width ?? 0;
+    message.height = object.height ?? 0;
+    message.rgb = object.rgb ?? new Uint8Array(0);
+    return message;
+  },
+};
+
 function createBasePredictResponse(): PredictResponse {
-  return { labels: [], model: "", version: 0 };
+  return { labels: [], model: "", version: 0, times: undefined };
 }
 
 export const PredictResponse: MessageFns<PredictResponse> = {
@@ -332,6 +718,9 @@ export const PredictResponse: MessageFns<PredictResponse> = {
     }
     if (message.version !== 0) {
       writer.uint32(24).uint32(message.version);
+    }
+    if (message.times !== undefined) {
+      InferenceTimes.encode(message.times, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -373,6 +762,14 @@ export const PredictResponse: MessageFns<PredictResponse> = {
             message.version = reader.uint32();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.times = InferenceTimes.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -392,6 +789,7 @@ export const PredictResponse: MessageFns<PredictResponse> = {
         : [],
       model: isSet(object.model) ? globalThis.String(object.model) : "",
       version: isSet(object.version) ? globalThis.Number(object.version) : 0,
+      times: isSet(object.times) ? InferenceTimes.fromJSON(object.times) : undefined,
     };
   },
 
@@ -406,6 +804,9 @@ export const PredictResponse: MessageFns<PredictResponse> = {
     if (message.version !== 0) {
       obj.version = Math.round(message.version);
     }
+    if (message.times !== undefined) {
+      obj.times = InferenceTimes.toJSON(message.times);
+    }
     return obj;
   },
 
@@ -417,6 +818,9 @@ export const PredictResponse: MessageFns<PredictResponse> = {
     message.labels = object.labels?.map((e) => LabelProbability.fromPartial(e)) || [];
     message.model = object.model ?? "";
     message.version = object.version ?? 0;
+    message.times = (object.times !== undefined && object.times !== null)
+      ? InferenceTimes.fromPartial(object.times)
+      : undefined;
     return message;
   },
 };
@@ -502,6 +906,438 @@ export const LabelProbability: MessageFns<LabelProbability> = {
     const message = createBaseLabelProbability();
     message.label = object.label ?? "";
     message.probability = object.probability ?? 0;
+    return message;
+  },
+};
+
+function createBaseInferenceTimes(): InferenceTimes {
+  return { queueUs: 0n, decodeUs: 0n, computeUs: 0n, outputUs: 0n, batch: 0 };
+}
+
+export const InferenceTimes: MessageFns<InferenceTimes> = {
+  encode(message: InferenceTimes, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.queueUs !== 0n) {
+      if (BigInt.asUintN(64, message.queueUs) !== message.queueUs) {
+        throw new globalThis.Error("value provided for field message.queueUs of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.queueUs);
+    }
+    if (message.decodeUs !== 0n) {
+      if (BigInt.asUintN(64, message.decodeUs) !== message.decodeUs) {
+        throw new globalThis.Error("value provided for field message.decodeUs of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.decodeUs);
+    }
+    if (message.computeUs !== 0n) {
+      if (BigInt.asUintN(64, message.computeUs) !== message.computeUs) {
+        throw new globalThis.Error("value provided for field message.computeUs of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.computeUs);
+    }
+    if (message.outputUs !== 0n) {
+      if (BigInt.asUintN(64, message.outputUs) !== message.outputUs) {
+        throw new globalThis.Error("value provided for field message.outputUs of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.outputUs);
+    }
+    if (message.batch !== 0) {
+      writer.uint32(40).uint32(message.batch);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InferenceTimes {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInferenceTimes();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.queueUs = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.decodeUs = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.computeUs = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.outputUs = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.batch = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): InferenceTimes {
+    return {
+      queueUs: isSet(object.queueUs) ? BigInt(object.queueUs) : isSet(object.queue_us) ? BigInt(object.queue_us) : 0n,
+      decodeUs: isSet(object.decodeUs)
+        ? BigInt(object.decodeUs)
+        : isSet(object.decode_us)
+        ? BigInt(object.decode_us)
+        : 0n,
+      computeUs: isSet(object.computeUs)
+        ? BigInt(object.computeUs)
+        : isSet(object.compute_us)
+        ? BigInt(object.compute_us)
+        : 0n,
+      outputUs: isSet(object.outputUs)
+        ? BigInt(object.outputUs)
+        : isSet(object.output_us)
+        ? BigInt(object.output_us)
+        : 0n,
+      batch: isSet(object.batch) ? globalThis.Number(object.batch) : 0,
+    };
+  },
+
+  toJSON(message: InferenceTimes): unknown {
+    const obj: any = {};
+    if (message.queueUs !== 0n) {
+      obj.queueUs = message.queueUs.toString();
+    }
+    if (message.decodeUs !== 0n) {
+      obj.decodeUs = message.decodeUs.toString();
+    }
+    if (message.computeUs !== 0n) {
+      obj.computeUs = message.computeUs.toString();
+    }
+    if (message.outputUs !== 0n) {
+      obj.outputUs = message.outputUs.toString();
+    }
+    if (message.batch !== 0) {
+      obj.batch = Math.round(message.batch);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<InferenceTimes>): InferenceTimes {
+    return InferenceTimes.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<InferenceTimes>): InferenceTimes {
+    const message = createBaseInferenceTimes();
+    message.queueUs = (object.queueUs !== undefined && object.queueUs !== null) ? BigInt(object.queueUs) : 0n;
+    message.decodeUs = (object.decodeUs !== undefined && object.decodeUs !== null) ? BigInt(object.decodeUs) : 0n;
+    message.computeUs = (object.computeUs !== undefined && object.computeUs !== null) ? BigInt(object.computeUs) : 0n;
+    message.outputUs = (object.outputUs !== undefined && object.outputUs !== null) ? BigInt(object.outputUs) : 0n;
+    message.batch = object.batch ?? 0;
+    return message;
+  },
+};
+
+function createBaseEmbedRequest(): EmbedRequest {
+  return { source: undefined, model: "", version: 0 };
+}
+
+export const EmbedRequest: MessageFns<EmbedRequest> = {
+  encode(message: EmbedRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.source?.$case) {
+      case "image":
+        writer.uint32(10).bytes(message.source.value);
+        break;
+      case "stored":
+        StoredImage.encode(message.source.value, writer.uint32(18).fork()).join();
+        break;
+      case "pixels":
+        Pixels.encode(message.source.value, writer.uint32(42).fork()).join();
+        break;
+    }
+    if (message.model !== "") {
+      writer.uint32(26).string(message.model);
+    }
+    if (message.version !== 0) {
+      writer.uint32(32).uint32(message.version);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EmbedRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEmbedRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.source = { $case: "image", value: reader.bytes() };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.source = { $case: "stored", value: StoredImage.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.source = { $case: "pixels", value: Pixels.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.version = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): EmbedRequest {
+    return {
+      source: isSet(object.image)
+        ? { $case: "image", value: bytesFromBase64(object.image) }
+        : isSet(object.stored)
+        ? { $case: "stored", value: StoredImage.fromJSON(object.stored) }
+        : isSet(object.pixels)
+        ? { $case: "pixels", value: Pixels.fromJSON(object.pixels) }
+        : undefined,
+      model: isSet(object.model) ? globalThis.String(object.model) : "",
+      version: isSet(object.version) ? globalThis.Number(object.version) : 0,
+    };
+  },
+
+  toJSON(message: EmbedRequest): unknown {
+    const obj: any = {};
+    if (message.source?.$case === "image") {
+      obj.image = base64FromBytes(message.source.value);
+    } else if (message.source?.$case === "stored") {
+      obj.stored = StoredImage.toJSON(message.source.value);
+    } else if (message.source?.$case === "pixels") {
+      obj.pixels = Pixels.toJSON(message.source.value);
+    }
+    if (message.model !== "") {
+      obj.model = message.model;
+    }
+    if (message.version !== 0) {
+      obj.version = Math.round(message.version);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<EmbedRequest>): EmbedRequest {
+    return EmbedRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EmbedRequest>): EmbedRequest {
+    const message = createBaseEmbedRequest();
+    switch (object.source?.$case) {
+      case "image": {
+        if (object.source?.value !== undefined && object.source?.value !== null) {
+          message.source = { $case: "image", value: object.source.value };
+        }
+        break;
+      }
+      case "stored": {
+        if (object.source?.value !== undefined && object.source?.value !== null) {
+          message.source = { $case: "stored", value: StoredImage.fromPartial(object.source.value) };
+        }
+        break;
+      }
+      case "pixels": {
+        if (object.source?.value !== undefined && object.source?.value !== null) {
+          message.source = { $case: "pixels", value: Pixels.fromPartial(object.source.value) };
+        }
+        break;
+      }
+    }
+    message.model = object.model ?? "";
+    message.version = object.version ?? 0;
+    return message;
+  },
+};
+
+function createBaseEmbedResponse(): EmbedResponse {
+  return { embedding: undefined, model: "", version: 0, times: undefined };
+}
+
+export const EmbedResponse: MessageFns<EmbedResponse> = {
+  encode(message: EmbedResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.embedding !== undefined) {
+      Tensor.encode(message.embedding, writer.uint32(10).fork()).join();
+    }
+    if (message.model !== "") {
+      writer.uint32(18).string(message.model);
+    }
+    if (message.version !== 0) {
+      writer.uint32(24).uint32(message.version);
+    }
+    if (message.times !== undefined) {
+      InferenceTimes.encode(message.times, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EmbedResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEmbedResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.embedding = Tensor.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.version = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.times = InferenceTimes.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): EmbedResponse {
+    return {
+      embedding: isSet(object.embedding) ? Tensor.fromJSON(object.embedding) : undefined,
+      model: isSet(object.model) ? globalThis.String(object.model) : "",
+      version: isSet(object.version) ? globalThis.Number(object.version) : 0,
+      times: isSet(object.times) ? InferenceTimes.fromJSON(object.times) : undefined,
+    };
+  },
+
+  toJSON(message: EmbedResponse): unknown {
+    const obj: any = {};
+    if (message.embedding !== undefined) {
+      obj.embedding = Tensor.toJSON(message.embedding);
+    }
+    if (message.model !== "") {
+      obj.model = message.model;
+    }
+    if (message.version !== 0) {
+      obj.version = Math.round(message.version);
+    }
+    if (message.times !== undefined) {
+      obj.times = InferenceTimes.toJSON(message.times);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<EmbedResponse>): EmbedResponse {
+    return EmbedResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EmbedResponse>): EmbedResponse {
+    const message = createBaseEmbedResponse();
+    message.embedding = (object.embedding !== undefined && object.embedding !== null)
+      ? Tensor.fromPartial(object.embedding)
+      : undefined;
+    message.model = object.model ?? "";
+    message.version = object.version ?? 0;
+    message.times = (object.times !== undefined && object.times !== null)
+      ? InferenceTimes.fromPartial(object.times)
+      : undefined;
     return message;
   },
 };
@@ -626,7 +1462,25 @@ export const ListModelsResponse: MessageFns<ListModelsResponse> = {
 };
 
 function createBaseModel(): Model {
-  return { name: "", version: 0, summary: "", labels: [], width: 0, height: 0, accuracy: 0, state: "" };
+  return {
+    name: "",
+    version: 0,
+    summary: "",
+    labels: [],
+    width: 0,
+    height: 0,
+    accuracy: 0,
+    state: "",
+    loaded: false,
+    servesByDefault: false,
+    pinned: false,
+    memoryBytes: 0n,
+    arrangement: undefined,
+    inputs: [],
+    outputs: [],
+    sha256: "",
+    statistics: undefined,
+  };
 }
 
 export const Model: MessageFns<Model> = {
@@ -654,6 +1508,36 @@ export const Model: MessageFns<Model> = {
     }
     if (message.state !== "") {
       writer.uint32(66).string(message.state);
+    }
+    if (message.loaded !== false) {
+      writer.uint32(72).bool(message.loaded);
+    }
+    if (message.servesByDefault !== false) {
+      writer.uint32(80).bool(message.servesByDefault);
+    }
+    if (message.pinned !== false) {
+      writer.uint32(88).bool(message.pinned);
+    }
+    if (message.memoryBytes !== 0n) {
+      if (BigInt.asUintN(64, message.memoryBytes) !== message.memoryBytes) {
+        throw new globalThis.Error("value provided for field message.memoryBytes of type uint64 too large");
+      }
+      writer.uint32(96).uint64(message.memoryBytes);
+    }
+    if (message.arrangement !== undefined) {
+      Arrangement.encode(message.arrangement, writer.uint32(106).fork()).join();
+    }
+    for (const v of message.inputs) {
+      TensorDescription.encode(v!, writer.uint32(114).fork()).join();
+    }
+    for (const v of message.outputs) {
+      TensorDescription.encode(v!, writer.uint32(122).fork()).join();
+    }
+    if (message.sha256 !== "") {
+      writer.uint32(130).string(message.sha256);
+    }
+    if (message.statistics !== undefined) {
+      ModelStatistics.encode(message.statistics, writer.uint32(138).fork()).join();
     }
     return writer;
   },
@@ -735,6 +1619,78 @@ export const Model: MessageFns<Model> = {
             message.state = reader.string();
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.loaded = reader.bool();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.servesByDefault = reader.bool();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.pinned = reader.bool();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.memoryBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.arrangement = Arrangement.decode(reader, reader.uint32());
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.inputs.push(TensorDescription.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.outputs.push(TensorDescription.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.sha256 = reader.string();
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.statistics = ModelStatistics.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -757,6 +1713,27 @@ export const Model: MessageFns<Model> = {
       height: isSet(object.height) ? globalThis.Number(object.height) : 0,
       accuracy: isSet(object.accuracy) ? globalThis.Number(object.accuracy) : 0,
       state: isSet(object.state) ? globalThis.String(object.state) : "",
+      loaded: isSet(object.loaded) ? globalThis.Boolean(object.loaded) : false,
+      servesByDefault: isSet(object.servesByDefault)
+        ? globalThis.Boolean(object.servesByDefault)
+        : isSet(object.serves_by_default)
+        ? globalThis.Boolean(object.serves_by_default)
+        : false,
+      pinned: isSet(object.pinned) ? globalThis.Boolean(object.pinned) : false,
+      memoryBytes: isSet(object.memoryBytes)
+        ? BigInt(object.memoryBytes)
+        : isSet(object.memory_bytes)
+        ? BigInt(object.memory_bytes)
+        : 0n,
+      arrangement: isSet(object.arrangement) ? Arrangement.fromJSON(object.arrangement) : undefined,
+      inputs: globalThis.Array.isArray(object?.inputs)
+        ? object.inputs.map((e: any) => TensorDescription.fromJSON(e))
+        : [],
+      outputs: globalThis.Array.isArray(object?.outputs)
+        ? object.outputs.map((e: any) => TensorDescription.fromJSON(e))
+        : [],
+      sha256: isSet(object.sha256) ? globalThis.String(object.sha256) : "",
+      statistics: isSet(object.statistics) ? ModelStatistics.fromJSON(object.statistics) : undefined,
     };
   },
 
@@ -786,6 +1763,33 @@ export const Model: MessageFns<Model> = {
     if (message.state !== "") {
       obj.state = message.state;
     }
+    if (message.loaded !== false) {
+      obj.loaded = message.loaded;
+    }
+    if (message.servesByDefault !== false) {
+      obj.servesByDefault = message.servesByDefault;
+    }
+    if (message.pinned !== false) {
+      obj.pinned = message.pinned;
+    }
+    if (message.memoryBytes !== 0n) {
+      obj.memoryBytes = message.memoryBytes.toString();
+    }
+    if (message.arrangement !== undefined) {
+      obj.arrangement = Arrangement.toJSON(message.arrangement);
+    }
+    if (message.inputs?.length) {
+      obj.inputs = message.inputs.map((e) => TensorDescription.toJSON(e));
+    }
+    if (message.outputs?.length) {
+      obj.outputs = message.outputs.map((e) => TensorDescription.toJSON(e));
+    }
+    if (message.sha256 !== "") {
+      obj.sha256 = message.sha256;
+    }
+    if (message.statistics !== undefined) {
+      obj.statistics = ModelStatistics.toJSON(message.statistics);
+    }
     return obj;
   },
 
@@ -802,11 +1806,2782 @@ export const Model: MessageFns<Model> = {
     message.height = object.height ?? 0;
     message.accuracy = object.accuracy ?? 0;
     message.state = object.state ?? "";
+    message.loaded = object.loaded ?? false;
+    message.servesByDefault = object.servesByDefault ?? false;
+    message.pinned = object.pinned ?? false;
+    message.memoryBytes = (object.memoryBytes !== undefined && object.memoryBytes !== null)
+      ? BigInt(object.memoryBytes)
+      : 0n;
+    message.arrangement = (object.arrangement !== undefined && object.arrangement !== null)
+      ? Arrangement.fromPartial(object.arrangement)
+      : undefined;
+    message.inputs = object.inputs?.map((e) => TensorDescription.fromPartial(e)) || [];
+    message.outputs = object.outputs?.map((e) => TensorDescription.fromPartial(e)) || [];
+    message.sha256 = object.sha256 ?? "";
+    message.statistics = (object.statistics !== undefined && object.statistics !== null)
+      ? ModelStatistics.fromPartial(object.statistics)
+      : undefined;
     return message;
   },
 };
 
-/** Classifies pictures with ONNX models. */
+function createBaseArrangement(): Arrangement {
+  return { workers: 0, threads: 0, maxBatch: 0, maxDelayUs: 0, reason: "" };
+}
+
+export const Arrangement: MessageFns<Arrangement> = {
+  encode(message: Arrangement, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.workers !== 0) {
+      writer.uint32(8).uint32(message.workers);
+    }
+    if (message.threads !== 0) {
+      writer.uint32(16).uint32(message.threads);
+    }
+    if (message.maxBatch !== 0) {
+      writer.uint32(24).uint32(message.maxBatch);
+    }
+    if (message.maxDelayUs !== 0) {
+      writer.uint32(32).uint32(message.maxDelayUs);
+    }
+    if (message.reason !== "") {
+      writer.uint32(42).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Arrangement {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseArrangement();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.workers = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.threads = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.maxBatch = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.maxDelayUs = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Arrangement {
+    return {
+      workers: isSet(object.workers) ? globalThis.Number(object.workers) : 0,
+      threads: isSet(object.threads) ? globalThis.Number(object.threads) : 0,
+      maxBatch: isSet(object.maxBatch)
+        ? globalThis.Number(object.maxBatch)
+        : isSet(object.max_batch)
+        ? globalThis.Number(object.max_batch)
+        : 0,
+      maxDelayUs: isSet(object.maxDelayUs)
+        ? globalThis.Number(object.maxDelayUs)
+        : isSet(object.max_delay_us)
+        ? globalThis.Number(object.max_delay_us)
+        : 0,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: Arrangement): unknown {
+    const obj: any = {};
+    if (message.workers !== 0) {
+      obj.workers = Math.round(message.workers);
+    }
+    if (message.threads !== 0) {
+      obj.threads = Math.round(message.threads);
+    }
+    if (message.maxBatch !== 0) {
+      obj.maxBatch = Math.round(message.maxBatch);
+    }
+    if (message.maxDelayUs !== 0) {
+      obj.maxDelayUs = Math.round(message.maxDelayUs);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Arrangement>): Arrangement {
+    return Arrangement.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Arrangement>): Arrangement {
+    const message = createBaseArrangement();
+    message.workers = object.workers ?? 0;
+    message.threads = object.threads ?? 0;
+    message.maxBatch = object.maxBatch ?? 0;
+    message.maxDelayUs = object.maxDelayUs ?? 0;
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseTensorDescription(): TensorDescription {
+  return { name: "", datatype: "", shape: [] };
+}
+
+export const TensorDescription: MessageFns<TensorDescription> = {
+  encode(message: TensorDescription, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.datatype !== "") {
+      writer.uint32(18).string(message.datatype);
+    }
+    if (message.shape.length !== 0) {
+      writer.uint32(26).fork();
+      for (const v of message.shape) {
+        if (BigInt.asIntN(64, v) !== v) {
+          throw new globalThis.Error("a value provided in array field shape of type int64 is too large");
+        }
+        writer.int64(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TensorDescription {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTensorDescription();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.datatype = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag === 24) {
+              message.shape.push(reader.int64() as bigint);
+
+              continue;
+            }
+
+            if (tag === 26) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.shape.push(reader.int64() as bigint);
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TensorDescription {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      datatype: isSet(object.datatype) ? globalThis.String(object.datatype) : "",
+      shape: globalThis.Array.isArray(object?.shape) ? object.shape.map((e: any) => BigInt(e)) : [],
+    };
+  },
+
+  toJSON(message: TensorDescription): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.datatype !== "") {
+      obj.datatype = message.datatype;
+    }
+    if (message.shape?.length) {
+      obj.shape = message.shape.map((e) => e.toString());
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TensorDescription>): TensorDescription {
+    return TensorDescription.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TensorDescription>): TensorDescription {
+    const message = createBaseTensorDescription();
+    message.name = object.name ?? "";
+    message.datatype = object.datatype ?? "";
+    message.shape = object.shape?.map((e) => BigInt(e)) || [];
+    return message;
+  },
+};
+
+function createBaseModelStatistics(): ModelStatistics {
+  return {
+    requests: 0n,
+    failures: 0n,
+    runs: 0n,
+    queueUs: 0n,
+    decodeUs: 0n,
+    computeUs: 0n,
+    outputUs: 0n,
+    lastUsedMs: 0n,
+  };
+}
+
+export const ModelStatistics: MessageFns<ModelStatistics> = {
+  encode(message: ModelStatistics, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.requests !== 0n) {
+      if (BigInt.asUintN(64, message.requests) !== message.requests) {
+        throw new globalThis.Error("value provided for field message.requests of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.requests);
+    }
+    if (message.failures !== 0n) {
+      if (BigInt.asUintN(64, message.failures) !== message.failures) {
+        throw new globalThis.Error("value provided for field message.failures of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.failures);
+    }
+    if (message.runs !== 0n) {
+      if (BigInt.asUintN(64, message.runs) !== message.runs) {
+        throw new globalThis.Error("value provided for field message.runs of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.runs);
+    }
+    if (message.queueUs !== 0n) {
+      if (BigInt.asUintN(64, message.queueUs) !== message.queueUs) {
+        throw new globalThis.Error("value provided for field message.queueUs of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.queueUs);
+    }
+    if (message.decodeUs !== 0n) {
+      if (BigInt.asUintN(64, message.decodeUs) !== message.decodeUs) {
+        throw new globalThis.Error("value provided for field message.decodeUs of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.decodeUs);
+    }
+    if (message.computeUs !== 0n) {
+      if (BigInt.asUintN(64, message.computeUs) !== message.computeUs) {
+        throw new globalThis.Error("value provided for field message.computeUs of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.computeUs);
+    }
+    if (message.outputUs !== 0n) {
+      if (BigInt.asUintN(64, message.outputUs) !== message.outputUs) {
+        throw new globalThis.Error("value provided for field message.outputUs of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.outputUs);
+    }
+    if (message.lastUsedMs !== 0n) {
+      if (BigInt.asUintN(64, message.lastUsedMs) !== message.lastUsedMs) {
+        throw new globalThis.Error("value provided for field message.lastUsedMs of type uint64 too large");
+      }
+      writer.uint32(64).uint64(message.lastUsedMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ModelStatistics {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseModelStatistics();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.requests = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.failures = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.runs = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.queueUs = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.decodeUs = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.computeUs = reader.uint64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.outputUs = reader.uint64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.lastUsedMs = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ModelStatistics {
+    return {
+      requests: isSet(object.requests) ? BigInt(object.requests) : 0n,
+      failures: isSet(object.failures) ? BigInt(object.failures) : 0n,
+      runs: isSet(object.runs) ? BigInt(object.runs) : 0n,
+      queueUs: isSet(object.queueUs) ? BigInt(object.queueUs) : isSet(object.queue_us) ? BigInt(object.queue_us) : 0n,
+      decodeUs: isSet(object.decodeUs)
+        ? BigInt(object.decodeUs)
+        : isSet(object.decode_us)
+        ? BigInt(object.decode_us)
+        : 0n,
+      computeUs: isSet(object.computeUs)
+        ? BigInt(object.computeUs)
+        : isSet(object.compute_us)
+        ? BigInt(object.compute_us)
+        : 0n,
+      outputUs: isSet(object.outputUs)
+        ? BigInt(object.outputUs)
+        : isSet(object.output_us)
+        ? BigInt(object.output_us)
+        : 0n,
+      lastUsedMs: isSet(object.lastUsedMs)
+        ? BigInt(object.lastUsedMs)
+        : isSet(object.last_used_ms)
+        ? BigInt(object.last_used_ms)
+        : 0n,
+    };
+  },
+
+  toJSON(message: ModelStatistics): unknown {
+    const obj: any = {};
+    if (message.requests !== 0n) {
+      obj.requests = message.requests.toString();
+    }
+    if (message.failures !== 0n) {
+      obj.failures = message.failures.toString();
+    }
+    if (message.runs !== 0n) {
+      obj.runs = message.runs.toString();
+    }
+    if (message.queueUs !== 0n) {
+      obj.queueUs = message.queueUs.toString();
+    }
+    if (message.decodeUs !== 0n) {
+      obj.decodeUs = message.decodeUs.toString();
+    }
+    if (message.computeUs !== 0n) {
+      obj.computeUs = message.computeUs.toString();
+    }
+    if (message.outputUs !== 0n) {
+      obj.outputUs = message.outputUs.toString();
+    }
+    if (message.lastUsedMs !== 0n) {
+      obj.lastUsedMs = message.lastUsedMs.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ModelStatistics>): ModelStatistics {
+    return ModelStatistics.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ModelStatistics>): ModelStatistics {
+    const message = createBaseModelStatistics();
+    message.requests = (object.requests !== undefined && object.requests !== null) ? BigInt(object.requests) : 0n;
+    message.failures = (object.failures !== undefined && object.failures !== null) ? BigInt(object.failures) : 0n;
+    message.runs = (object.runs !== undefined && object.runs !== null) ? BigInt(object.runs) : 0n;
+    message.queueUs = (object.queueUs !== undefined && object.queueUs !== null) ? BigInt(object.queueUs) : 0n;
+    message.decodeUs = (object.decodeUs !== undefined && object.decodeUs !== null) ? BigInt(object.decodeUs) : 0n;
+    message.computeUs = (object.computeUs !== undefined && object.computeUs !== null) ? BigInt(object.computeUs) : 0n;
+    message.outputUs = (object.outputUs !== undefined && object.outputUs !== null) ? BigInt(object.outputUs) : 0n;
+    message.lastUsedMs = (object.lastUsedMs !== undefined && object.lastUsedMs !== null)
+      ? BigInt(object.lastUsedMs)
+      : 0n;
+    return message;
+  },
+};
+
+function createBaseLoadModelRequest(): LoadModelRequest {
+  return { model: "", version: 0 };
+}
+
+export const LoadModelRequest: MessageFns<LoadModelRequest> = {
+  encode(message: LoadModelRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.model !== "") {
+      writer.uint32(10).string(message.model);
+    }
+    if (message.version !== 0) {
+      writer.uint32(16).uint32(message.version);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadModelRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadModelRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.version = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LoadModelRequest {
+    return {
+      model: isSet(object.model) ? globalThis.String(object.model) : "",
+      version: isSet(object.version) ? globalThis.Number(object.version) : 0,
+    };
+  },
+
+  toJSON(message: LoadModelRequest): unknown {
+    const obj: any = {};
+    if (message.model !== "") {
+      obj.model = message.model;
+    }
+    if (message.version !== 0) {
+      obj.version = Math.round(message.version);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<LoadModelRequest>): LoadModelRequest {
+    return LoadModelRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LoadModelRequest>): LoadModelRequest {
+    const message = createBaseLoadModelRequest();
+    message.model = object.model ?? "";
+    message.version = object.version ?? 0;
+    return message;
+  },
+};
+
+function createBaseLoadModelResponse(): LoadModelResponse {
+  return { model: undefined };
+}
+
+export const LoadModelResponse: MessageFns<LoadModelResponse> = {
+  encode(message: LoadModelResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.model !== undefined) {
+      Model.encode(message.model, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadModelResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadModelResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.model = Model.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LoadModelResponse {
+    return { model: isSet(object.model) ? Model.fromJSON(object.model) : undefined };
+  },
+
+  toJSON(message: LoadModelResponse): unknown {
+    const obj: any = {};
+    if (message.model !== undefined) {
+      obj.model = Model.toJSON(message.model);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<LoadModelResponse>): LoadModelResponse {
+    return LoadModelResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LoadModelResponse>): LoadModelResponse {
+    const message = createBaseLoadModelResponse();
+    message.model = (object.model !== undefined && object.model !== null) ? Model.fromPartial(object.model) : undefined;
+    return message;
+  },
+};
+
+function createBaseUnloadModelRequest(): UnloadModelRequest {
+  return { model: "", version: 0 };
+}
+
+export const UnloadModelRequest: MessageFns<UnloadModelRequest> = {
+  encode(message: UnloadModelRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.model !== "") {
+      writer.uint32(10).string(message.model);
+    }
+    if (message.version !== 0) {
+      writer.uint32(16).uint32(message.version);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UnloadModelRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUnloadModelRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.version = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UnloadModelRequest {
+    return {
+      model: isSet(object.model) ? globalThis.String(object.model) : "",
+      version: isSet(object.version) ? globalThis.Number(object.version) : 0,
+    };
+  },
+
+  toJSON(message: UnloadModelRequest): unknown {
+    const obj: any = {};
+    if (message.model !== "") {
+      obj.model = message.model;
+    }
+    if (message.version !== 0) {
+      obj.version = Math.round(message.version);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<UnloadModelRequest>): UnloadModelRequest {
+    return UnloadModelRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UnloadModelRequest>): UnloadModelRequest {
+    const message = createBaseUnloadModelRequest();
+    message.model = object.model ?? "";
+    message.version = object.version ?? 0;
+    return message;
+  },
+};
+
+function createBaseUnloadModelResponse(): UnloadModelResponse {
+  return {};
+}
+
+export const UnloadModelResponse: MessageFns<UnloadModelResponse> = {
+  encode(_: UnloadModelResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UnloadModelResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUnloadModelResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): UnloadModelResponse {
+    return {};
+  },
+
+  toJSON(_: UnloadModelResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<UnloadModelResponse>): UnloadModelResponse {
+    return UnloadModelResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<UnloadModelResponse>): UnloadModelResponse {
+    const message = createBaseUnloadModelResponse();
+    return message;
+  },
+};
+
+function createBasePinModelRequest(): PinModelRequest {
+  return { model: "", version: 0 };
+}
+
+export const PinModelRequest: MessageFns<PinModelRequest> = {
+  encode(message: PinModelRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.model !== "") {
+      writer.uint32(10).string(message.model);
+    }
+    if (message.version !== 0) {
+      writer.uint32(16).uint32(message.version);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PinModelRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePinModelRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.version = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PinModelRequest {
+    return {
+      model: isSet(object.model) ? globalThis.String(object.model) : "",
+      version: isSet(object.version) ? globalThis.Number(object.version) : 0,
+    };
+  },
+
+  toJSON(message: PinModelRequest): unknown {
+    const obj: any = {};
+    if (message.model !== "") {
+      obj.model = message.model;
+    }
+    if (message.version !== 0) {
+      obj.version = Math.round(message.version);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PinModelRequest>): PinModelRequest {
+    return PinModelRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PinModelRequest>): PinModelRequest {
+    const message = createBasePinModelRequest();
+    message.model = object.model ?? "";
+    message.version = object.version ?? 0;
+    return message;
+  },
+};
+
+function createBasePinModelResponse(): PinModelResponse {
+  return {};
+}
+
+export const PinModelResponse: MessageFns<PinModelResponse> = {
+  encode(_: PinModelResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PinModelResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePinModelResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): PinModelResponse {
+    return {};
+  },
+
+  toJSON(_: PinModelResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<PinModelResponse>): PinModelResponse {
+    return PinModelResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<PinModelResponse>): PinModelResponse {
+    const message = createBasePinModelResponse();
+    return message;
+  },
+};
+
+function createBaseUploadDataSetRequest(): UploadDataSetRequest {
+  return { chunk: new Uint8Array(0) };
+}
+
+export const UploadDataSetRequest: MessageFns<UploadDataSetRequest> = {
+  encode(message: UploadDataSetRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.chunk.length !== 0) {
+      writer.uint32(10).bytes(message.chunk);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UploadDataSetRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUploadDataSetRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.chunk = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UploadDataSetRequest {
+    return { chunk: isSet(object.chunk) ? bytesFromBase64(object.chunk) : new Uint8Array(0) };
+  },
+
+  toJSON(message: UploadDataSetRequest): unknown {
+    const obj: any = {};
+    if (message.chunk.length !== 0) {
+      obj.chunk = base64FromBytes(message.chunk);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<UploadDataSetRequest>): UploadDataSetRequest {
+    return UploadDataSetRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UploadDataSetRequest>): UploadDataSetRequest {
+    const message = createBaseUploadDataSetRequest();
+    message.chunk = object.chunk ?? new Uint8Array(0);
+    return message;
+  },
+};
+
+function createBaseUploadDataSetResponse(): UploadDataSetResponse {
+  return { dataSet: "", sizeBytes: 0n };
+}
+
+export const UploadDataSetResponse: MessageFns<UploadDataSetResponse> = {
+  encode(message: UploadDataSetResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.dataSet !== "") {
+      writer.uint32(10).string(message.dataSet);
+    }
+    if (message.sizeBytes !== 0n) {
+      if (BigInt.asUintN(64, message.sizeBytes) !== message.sizeBytes) {
+        throw new globalThis.Error("value provided for field message.sizeBytes of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.sizeBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UploadDataSetResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUploadDataSetResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.dataSet = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.sizeBytes = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UploadDataSetResponse {
+    return {
+      dataSet: isSet(object.dataSet)
+        ? globalThis.String(object.dataSet)
+        : isSet(object.data_set)
+        ? globalThis.String(object.data_set)
+        : "",
+      sizeBytes: isSet(object.sizeBytes)
+        ? BigInt(object.sizeBytes)
+        : isSet(object.size_bytes)
+        ? BigInt(object.size_bytes)
+        : 0n,
+    };
+  },
+
+  toJSON(message: UploadDataSetResponse): unknown {
+    const obj: any = {};
+    if (message.dataSet !== "") {
+      obj.dataSet = message.dataSet;
+    }
+    if (message.sizeBytes !== 0n) {
+      obj.sizeBytes = message.sizeBytes.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<UploadDataSetResponse>): UploadDataSetResponse {
+    return UploadDataSetResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UploadDataSetResponse>): UploadDataSetResponse {
+    const message = createBaseUploadDataSetResponse();
+    message.dataSet = object.dataSet ?? "";
+    message.sizeBytes = (object.sizeBytes !== undefined && object.sizeBytes !== null) ? BigInt(object.sizeBytes) : 0n;
+    return message;
+  },
+};
+
+function createBaseTrainRequest(): TrainRequest {
+  return {
+    model: "",
+    data: undefined,
+    epochs: 0,
+    size: 0,
+    sampleLimit: 0,
+    seed: 0n,
+    resume: false,
+    network: "",
+    summary: "",
+    license: "",
+    origin: "",
+  };
+}
+
+export const TrainRequest: MessageFns<TrainRequest> = {
+  encode(message: TrainRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.model !== "") {
+      writer.uint32(10).string(message.model);
+    }
+    switch (message.data?.$case) {
+      case "dataSet":
+        writer.uint32(18).string(message.data.value);
+        break;
+      case "stored":
+        StoredPictures.encode(message.data.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    if (message.epochs !== 0) {
+      writer.uint32(32).uint32(message.epochs);
+    }
+    if (message.size !== 0) {
+      writer.uint32(40).uint32(message.size);
+    }
+    if (message.sampleLimit !== 0) {
+      writer.uint32(48).uint32(message.sampleLimit);
+    }
+    if (message.seed !== 0n) {
+      if (BigInt.asUintN(64, message.seed) !== message.seed) {
+        throw new globalThis.Error("value provided for field message.seed of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.seed);
+    }
+    if (message.resume !== false) {
+      writer.uint32(64).bool(message.resume);
+    }
+    if (message.network !== "") {
+      writer.uint32(74).string(message.network);
+    }
+    if (message.summary !== "") {
+      writer.uint32(82).string(message.summary);
+    }
+    if (message.license !== "") {
+      writer.uint32(90).string(message.license);
+    }
+    if (message.origin !== "") {
+      writer.uint32(98).string(message.origin);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TrainRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTrainRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.data = { $case: "dataSet", value: reader.string() };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.data = { $case: "stored", value: StoredPictures.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.epochs = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.size = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.sampleLimit = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.seed = reader.uint64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.resume = reader.bool();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.network = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.summary = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.license = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.origin = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TrainRequest {
+    return {
+      model: isSet(object.model) ? globalThis.String(object.model) : "",
+      data: isSet(object.dataSet)
+        ? { $case: "dataSet", value: globalThis.String(object.dataSet) }
+        : isSet(object.data_set)
+        ? { $case: "dataSet", value: globalThis.String(object.data_set) }
+        : isSet(object.stored)
+        ? { $case: "stored", value: StoredPictures.fromJSON(object.stored) }
+        : undefined,
+      epochs: isSet(object.epochs) ? globalThis.Number(object.epochs) : 0,
+      size: isSet(object.size) ? globalThis.Number(object.size) : 0,
+      sampleLimit: isSet(object.sampleLimit)
+        ? globalThis.Number(object.sampleLimit)
+        : isSet(object.sample_limit)
+        ? globalThis.Number(object.sample_limit)
+        : 0,
+      seed: isSet(object.seed) ? BigInt(object.seed) : 0n,
+      resume: isSet(object.resume) ? globalThis.Boolean(object.resume) : false,
+      network: isSet(object.network) ? globalThis.String(object.network) : "",
+      summary: isSet(object.summary) ? globalThis.String(object.summary) : "",
+      license: isSet(object.license) ? globalThis.String(object.license) : "",
+      origin: isSet(object.origin) ? globalThis.String(object.origin) : "",
+    };
+  },
+
+  toJSON(message: TrainRequest): unknown {
+    const obj: any = {};
+    if (message.model !== "") {
+      obj.model = message.model;
+    }
+    if (message.data?.$case === "dataSet") {
+      obj.dataSet = message.data.value;
+    } else if (message.data?.$case === "stored") {
+      obj.stored = StoredPictures.toJSON(message.data.value);
+    }
+    if (message.epochs !== 0) {
+      obj.epochs = Math.round(message.epochs);
+    }
+    if (message.size !== 0) {
+      obj.size = Math.round(message.size);
+    }
+    if (message.sampleLimit !== 0) {
+      obj.sampleLimit = Math.round(message.sampleLimit);
+    }
+    if (message.seed !== 0n) {
+      obj.seed = message.seed.toString();
+    }
+    if (message.resume !== false) {
+      obj.resume = message.resume;
+    }
+    if (message.network !== "") {
+      obj.network = message.network;
+    }
+    if (message.summary !== "") {
+      obj.summary = message.summary;
+    }
+    if (message.license !== "") {
+      obj.license = message.license;
+    }
+    if (message.origin !== "") {
+      obj.origin = message.origin;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TrainRequest>): TrainRequest {
+    return TrainRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TrainRequest>): TrainRequest {
+    const message = createBaseTrainRequest();
+    message.model = object.model ?? "";
+    switch (object.data?.$case) {
+      case "dataSet": {
+        if (object.data?.value !== undefined && object.data?.value !== null) {
+          message.data = { $case: "dataSet", value: object.data.value };
+        }
+        break;
+      }
+      case "stored": {
+        if (object.data?.value !== undefined && object.data?.value !== null) {
+          message.data = { $case: "stored", value: StoredPictures.fromPartial(object.data.value) };
+        }
+        break;
+      }
+    }
+    message.epochs = object.epochs ?? 0;
+    message.size = object.size ?? 0;
+    message.sampleLimit = object.sampleLimit ?? 0;
+    message.seed = (object.seed !== undefined && object.seed !== null) ? BigInt(object.seed) : 0n;
+    message.resume = object.resume ?? false;
+    message.network = object.network ?? "";
+    message.summary = object.summary ?? "";
+    message.license = object.license ?? "";
+    message.origin = object.origin ?? "";
+    return message;
+  },
+};
+
+function createBaseStoredPictures(): StoredPictures {
+  return { client: "", prefix: "" };
+}
+
+export const StoredPictures: MessageFns<StoredPictures> = {
+  encode(message: StoredPictures, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.client !== "") {
+      writer.uint32(10).string(message.client);
+    }
+    if (message.prefix !== "") {
+      writer.uint32(18).string(message.prefix);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StoredPictures {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStoredPictures();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.client = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.prefix = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): StoredPictures {
+    return {
+      client: isSet(object.client) ? globalThis.String(object.client) : "",
+      prefix: isSet(object.prefix) ? globalThis.String(object.prefix) : "",
+    };
+  },
+
+  toJSON(message: StoredPictures): unknown {
+    const obj: any = {};
+    if (message.client !== "") {
+      obj.client = message.client;
+    }
+    if (message.prefix !== "") {
+      obj.prefix = message.prefix;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<StoredPictures>): StoredPictures {
+    return StoredPictures.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StoredPictures>): StoredPictures {
+    const message = createBaseStoredPictures();
+    message.client = object.client ?? "";
+    message.prefix = object.prefix ?? "";
+    return message;
+  },
+};
+
+function createBaseTrainResponse(): TrainResponse {
+  return { event: undefined };
+}
+
+export const TrainResponse: MessageFns<TrainResponse> = {
+  encode(message: TrainResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.event?.$case) {
+      case "started":
+        TrainingStarted.encode(message.event.value, writer.uint32(10).fork()).join();
+        break;
+      case "skipped":
+        SkippedFile.encode(message.event.value, writer.uint32(18).fork()).join();
+        break;
+      case "progress":
+        TrainingProgress.encode(message.event.value, writer.uint32(26).fork()).join();
+        break;
+      case "epoch":
+        TrainingEpoch.encode(message.event.value, writer.uint32(34).fork()).join();
+        break;
+      case "finished":
+        TrainingFinished.encode(message.event.value, writer.uint32(42).fork()).join();
+        break;
+      case "reading":
+        ReadingProgress.encode(message.event.value, writer.uint32(50).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TrainResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTrainResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.event = { $case: "started", value: TrainingStarted.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.event = { $case: "skipped", value: SkippedFile.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.event = { $case: "progress", value: TrainingProgress.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.event = { $case: "epoch", value: TrainingEpoch.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.event = { $case: "finished", value: TrainingFinished.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.event = { $case: "reading", value: ReadingProgress.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TrainResponse {
+    return {
+      event: isSet(object.started)
+        ? { $case: "started", value: TrainingStarted.fromJSON(object.started) }
+        : isSet(object.skipped)
+        ? { $case: "skipped", value: SkippedFile.fromJSON(object.skipped) }
+        : isSet(object.progress)
+        ? { $case: "progress", value: TrainingProgress.fromJSON(object.progress) }
+        : isSet(object.epoch)
+        ? { $case: "epoch", value: TrainingEpoch.fromJSON(object.epoch) }
+        : isSet(object.finished)
+        ? { $case: "finished", value: TrainingFinished.fromJSON(object.finished) }
+        : isSet(object.reading)
+        ? { $case: "reading", value: ReadingProgress.fromJSON(object.reading) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: TrainResponse): unknown {
+    const obj: any = {};
+    if (message.event?.$case === "started") {
+      obj.started = TrainingStarted.toJSON(message.event.value);
+    } else if (message.event?.$case === "skipped") {
+      obj.skipped = SkippedFile.toJSON(message.event.value);
+    } else if (message.event?.$case === "progress") {
+      obj.progress = TrainingProgress.toJSON(message.event.value);
+    } else if (message.event?.$case === "epoch") {
+      obj.epoch = TrainingEpoch.toJSON(message.event.value);
+    } else if (message.event?.$case === "finished") {
+      obj.finished = TrainingFinished.toJSON(message.event.value);
+    } else if (message.event?.$case === "reading") {
+      obj.reading = ReadingProgress.toJSON(message.event.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TrainResponse>): TrainResponse {
+    return TrainResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TrainResponse>): TrainResponse {
+    const message = createBaseTrainResponse();
+    switch (object.event?.$case) {
+      case "started": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "started", value: TrainingStarted.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "skipped": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "skipped", value: SkippedFile.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "progress": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "progress", value: TrainingProgress.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "epoch": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "epoch", value: TrainingEpoch.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "finished": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "finished", value: TrainingFinished.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "reading": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "reading", value: ReadingProgress.fromPartial(object.event.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseReadingProgress(): ReadingProgress {
+  return { files: 0n, of: 0n };
+}
+
+export const ReadingProgress: MessageFns<ReadingProgress> = {
+  encode(message: ReadingProgress, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.files !== 0n) {
+      if (BigInt.asUintN(64, message.files) !== message.files) {
+        throw new globalThis.Error("value provided for field message.files of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.files);
+    }
+    if (message.of !== 0n) {
+      if (BigInt.asUintN(64, message.of) !== message.of) {
+        throw new globalThis.Error("value provided for field message.of of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.of);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadingProgress {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadingProgress();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.files = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.of = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReadingProgress {
+    return { files: isSet(object.files) ? BigInt(object.files) : 0n, of: isSet(object.of) ? BigInt(object.of) : 0n };
+  },
+
+  toJSON(message: ReadingProgress): unknown {
+    const obj: any = {};
+    if (message.files !== 0n) {
+      obj.files = message.files.toString();
+    }
+    if (message.of !== 0n) {
+      obj.of = message.of.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReadingProgress>): ReadingProgress {
+    return ReadingProgress.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadingProgress>): ReadingProgress {
+    const message = createBaseReadingProgress();
+    message.files = (object.files !== undefined && object.files !== null) ? BigInt(object.files) : 0n;
+    message.of = (object.of !== undefined && object.of !== null) ? BigInt(object.of) : 0n;
+    return message;
+  },
+};
+
+function createBaseTrainingStarted(): TrainingStarted {
+  return {
+    classes: [],
+    epochs: 0,
+    stepsPerEpoch: 0,
+    batch: 0,
+    weights: 0n,
+    network: "",
+    done: [],
+    skipped: 0n,
+    duplicates: 0n,
+  };
+}
+
+export const TrainingStarted: MessageFns<TrainingStarted> = {
+  encode(message: TrainingStarted, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.classes) {
+      ClassCount.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.epochs !== 0) {
+      writer.uint32(16).uint32(message.epochs);
+    }
+    if (message.stepsPerEpoch !== 0) {
+      writer.uint32(24).uint32(message.stepsPerEpoch);
+    }
+    if (message.batch !== 0) {
+      writer.uint32(32).uint32(message.batch);
+    }
+    if (message.weights !== 0n) {
+      if (BigInt.asUintN(64, message.weights) !== message.weights) {
+        throw new globalThis.Error("value provided for field message.weights of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.weights);
+    }
+    if (message.network !== "") {
+      writer.uint32(50).string(message.network);
+    }
+    for (const v of message.done) {
+      TrainingEpoch.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.skipped !== 0n) {
+      if (BigInt.asUintN(64, message.skipped) !== message.skipped) {
+        throw new globalThis.Error("value provided for field message.skipped of type uint64 too large");
+      }
+      writer.uint32(64).uint64(message.skipped);
+    }
+    if (message.duplicates !== 0n) {
+      if (BigInt.asUintN(64, message.duplicates) !== message.duplicates) {
+        throw new globalThis.Error("value provided for field message.duplicates of type uint64 too large");
+      }
+      writer.uint32(72).uint64(message.duplicates);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TrainingStarted {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTrainingStarted();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.classes.push(ClassCount.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.epochs = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.stepsPerEpoch = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.batch = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.weights = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.network = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.done.push(TrainingEpoch.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.skipped = reader.uint64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.duplicates = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TrainingStarted {
+    return {
+      classes: globalThis.Array.isArray(object?.classes) ? object.classes.map((e: any) => ClassCount.fromJSON(e)) : [],
+      epochs: isSet(object.epochs) ? globalThis.Number(object.epochs) : 0,
+      stepsPerEpoch: isSet(object.stepsPerEpoch)
+        ? globalThis.Number(object.stepsPerEpoch)
+        : isSet(object.steps_per_epoch)
+        ? globalThis.Number(object.steps_per_epoch)
+        : 0,
+      batch: isSet(object.batch) ? globalThis.Number(object.batch) : 0,
+      weights: isSet(object.weights) ? BigInt(object.weights) : 0n,
+      network: isSet(object.network) ? globalThis.String(object.network) : "",
+      done: globalThis.Array.isArray(object?.done) ? object.done.map((e: any) => TrainingEpoch.fromJSON(e)) : [],
+      skipped: isSet(object.skipped) ? BigInt(object.skipped) : 0n,
+      duplicates: isSet(object.duplicates) ? BigInt(object.duplicates) : 0n,
+    };
+  },
+
+  toJSON(message: TrainingStarted): unknown {
+    const obj: any = {};
+    if (message.classes?.length) {
+      obj.classes = message.classes.map((e) => ClassCount.toJSON(e));
+    }
+    if (message.epochs !== 0) {
+      obj.epochs = Math.round(message.epochs);
+    }
+    if (message.stepsPerEpoch !== 0) {
+      obj.stepsPerEpoch = Math.round(message.stepsPerEpoch);
+    }
+    if (message.batch !== 0) {
+      obj.batch = Math.round(message.batch);
+    }
+    if (message.weights !== 0n) {
+      obj.weights = message.weights.toString();
+    }
+    if (message.network !== "") {
+      obj.network = message.network;
+    }
+    if (message.done?.length) {
+      obj.done = message.done.map((e) => TrainingEpoch.toJSON(e));
+    }
+    if (message.skipped !== 0n) {
+      obj.skipped = message.skipped.toString();
+    }
+    if (message.duplicates !== 0n) {
+      obj.duplicates = message.duplicates.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TrainingStarted>): TrainingStarted {
+    return TrainingStarted.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TrainingStarted>): TrainingStarted {
+    const message = createBaseTrainingStarted();
+    message.classes = object.classes?.map((e) => ClassCount.fromPartial(e)) || [];
+    message.epochs = object.epochs ?? 0;
+    message.stepsPerEpoch = object.stepsPerEpoch ?? 0;
+    message.batch = object.batch ?? 0;
+    message.weights = (object.weights !== undefined && object.weights !== null) ? BigInt(object.weights) : 0n;
+    message.network = object.network ?? "";
+    message.done = object.done?.map((e) => TrainingEpoch.fromPartial(e)) || [];
+    message.skipped = (object.skipped !== undefined && object.skipped !== null) ? BigInt(object.skipped) : 0n;
+    message.duplicates = (object.duplicates !== undefined && object.duplicates !== null)
+      ? BigInt(object.duplicates)
+      : 0n;
+    return message;
+  },
+};
+
+function createBaseClassCount(): ClassCount {
+  return { label: "", training: 0n, validation: 0n };
+}
+
+export const ClassCount: MessageFns<ClassCount> = {
+  encode(message: ClassCount, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.label !== "") {
+      writer.uint32(10).string(message.label);
+    }
+    if (message.training !== 0n) {
+      if (BigInt.asUintN(64, message.training) !== message.training) {
+        throw new globalThis.Error("value provided for field message.training of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.training);
+    }
+    if (message.validation !== 0n) {
+      if (BigInt.asUintN(64, message.validation) !== message.validation) {
+        throw new globalThis.Error("value provided for field message.validation of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.validation);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClassCount {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClassCount();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.label = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.training = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.validation = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ClassCount {
+    return {
+      label: isSet(object.label) ? globalThis.String(object.label) : "",
+      training: isSet(object.training) ? BigInt(object.training) : 0n,
+      validation: isSet(object.validation) ? BigInt(object.validation) : 0n,
+    };
+  },
+
+  toJSON(message: ClassCount): unknown {
+    const obj: any = {};
+    if (message.label !== "") {
+      obj.label = message.label;
+    }
+    if (message.training !== 0n) {
+      obj.training = message.training.toString();
+    }
+    if (message.validation !== 0n) {
+      obj.validation = message.validation.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ClassCount>): ClassCount {
+    return ClassCount.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ClassCount>): ClassCount {
+    const message = createBaseClassCount();
+    message.label = object.label ?? "";
+    message.training = (object.training !== undefined && object.training !== null) ? BigInt(object.training) : 0n;
+    message.validation = (object.validation !== undefined && object.validation !== null)
+      ? BigInt(object.validation)
+      : 0n;
+    return message;
+  },
+};
+
+function createBaseSkippedFile(): SkippedFile {
+  return { name: "", reason: "" };
+}
+
+export const SkippedFile: MessageFns<SkippedFile> = {
+  encode(message: SkippedFile, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SkippedFile {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSkippedFile();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SkippedFile {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: SkippedFile): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SkippedFile>): SkippedFile {
+    return SkippedFile.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SkippedFile>): SkippedFile {
+    const message = createBaseSkippedFile();
+    message.name = object.name ?? "";
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseTrainingProgress(): TrainingProgress {
+  return { epoch: 0, step: 0, loss: 0, accuracy: 0, imagesPerSecond: 0, etaSeconds: 0 };
+}
+
+export const TrainingProgress: MessageFns<TrainingProgress> = {
+  encode(message: TrainingProgress, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.epoch !== 0) {
+      writer.uint32(8).uint32(message.epoch);
+    }
+    if (message.step !== 0) {
+      writer.uint32(16).uint32(message.step);
+    }
+    if (message.loss !== 0) {
+      writer.uint32(25).double(message.loss);
+    }
+    if (message.accuracy !== 0) {
+      writer.uint32(33).double(message.accuracy);
+    }
+    if (message.imagesPerSecond !== 0) {
+      writer.uint32(41).double(message.imagesPerSecond);
+    }
+    if (message.etaSeconds !== 0) {
+      writer.uint32(49).double(message.etaSeconds);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TrainingProgress {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTrainingProgress();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.epoch = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.step = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.loss = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.accuracy = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.imagesPerSecond = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.etaSeconds = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TrainingProgress {
+    return {
+      epoch: isSet(object.epoch) ? globalThis.Number(object.epoch) : 0,
+      step: isSet(object.step) ? globalThis.Number(object.step) : 0,
+      loss: isSet(object.loss) ? globalThis.Number(object.loss) : 0,
+      accuracy: isSet(object.accuracy) ? globalThis.Number(object.accuracy) : 0,
+      imagesPerSecond: isSet(object.imagesPerSecond)
+        ? globalThis.Number(object.imagesPerSecond)
+        : isSet(object.images_per_second)
+        ? globalThis.Number(object.images_per_second)
+        : 0,
+      etaSeconds: isSet(object.etaSeconds)
+        ? globalThis.Number(object.etaSeconds)
+        : isSet(object.eta_seconds)
+        ? globalThis.Number(object.eta_seconds)
+        : 0,
+    };
+  },
+
+  toJSON(message: TrainingProgress): unknown {
+    const obj: any = {};
+    if (message.epoch !== 0) {
+      obj.epoch = Math.round(message.epoch);
+    }
+    if (message.step !== 0) {
+      obj.step = Math.round(message.step);
+    }
+    if (message.loss !== 0) {
+      obj.loss = floatToJson(message.loss);
+    }
+    if (message.accuracy !== 0) {
+      obj.accuracy = floatToJson(message.accuracy);
+    }
+    if (message.imagesPerSecond !== 0) {
+      obj.imagesPerSecond = floatToJson(message.imagesPerSecond);
+    }
+    if (message.etaSeconds !== 0) {
+      obj.etaSeconds = floatToJson(message.etaSeconds);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TrainingProgress>): TrainingProgress {
+    return TrainingProgress.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TrainingProgress>): TrainingProgress {
+    const message = createBaseTrainingProgress();
+    message.epoch = object.epoch ?? 0;
+    message.step = object.step ?? 0;
+    message.loss = object.loss ?? 0;
+    message.accuracy = object.accuracy ?? 0;
+    message.imagesPerSecond = object.imagesPerSecond ?? 0;
+    message.etaSeconds = object.etaSeconds ?? 0;
+    return message;
+  },
+};
+
+function createBaseTrainingEpoch(): TrainingEpoch {
+  return {
+    epoch: 0,
+    trainingLoss: 0,
+    trainingAccuracy: 0,
+    validationLoss: 0,
+    validationAccuracy: 0,
+    seconds: 0,
+    best: false,
+  };
+}
+
+export const TrainingEpoch: MessageFns<TrainingEpoch> = {
+  encode(message: TrainingEpoch, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.epoch !== 0) {
+      writer.uint32(8).uint32(message.epoch);
+    }
+    if (message.trainingLoss !== 0) {
+      writer.uint32(17).double(message.trainingLoss);
+    }
+    if (message.trainingAccuracy !== 0) {
+      writer.uint32(25).double(message.trainingAccuracy);
+    }
+    if (message.validationLoss !== 0) {
+      writer.uint32(33).double(message.validationLoss);
+    }
+    if (message.validationAccuracy !== 0) {
+      writer.uint32(41).double(message.validationAccuracy);
+    }
+    if (message.seconds !== 0) {
+      writer.uint32(49).double(message.seconds);
+    }
+    if (message.best !== false) {
+      writer.uint32(56).bool(message.best);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TrainingEpoch {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTrainingEpoch();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.epoch = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.trainingLoss = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.trainingAccuracy = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.validationLoss = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.validationAccuracy = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.seconds = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.best = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TrainingEpoch {
+    return {
+      epoch: isSet(object.epoch) ? globalThis.Number(object.epoch) : 0,
+      trainingLoss: isSet(object.trainingLoss)
+        ? globalThis.Number(object.trainingLoss)
+        : isSet(object.training_loss)
+        ? globalThis.Number(object.training_loss)
+        : 0,
+      trainingAccuracy: isSet(object.trainingAccuracy)
+        ? globalThis.Number(object.trainingAccuracy)
+        : isSet(object.training_accuracy)
+        ? globalThis.Number(object.training_accuracy)
+        : 0,
+      validationLoss: isSet(object.validationLoss)
+        ? globalThis.Number(object.validationLoss)
+        : isSet(object.validation_loss)
+        ? globalThis.Number(object.validation_loss)
+        : 0,
+      validationAccuracy: isSet(object.validationAccuracy)
+        ? globalThis.Number(object.validationAccuracy)
+        : isSet(object.validation_accuracy)
+        ? globalThis.Number(object.validation_accuracy)
+        : 0,
+      seconds: isSet(object.seconds) ? globalThis.Number(object.seconds) : 0,
+      best: isSet(object.best) ? globalThis.Boolean(object.best) : false,
+    };
+  },
+
+  toJSON(message: TrainingEpoch): unknown {
+    const obj: any = {};
+    if (message.epoch !== 0) {
+      obj.epoch = Math.round(message.epoch);
+    }
+    if (message.trainingLoss !== 0) {
+      obj.trainingLoss = floatToJson(message.trainingLoss);
+    }
+    if (message.trainingAccuracy !== 0) {
+      obj.trainingAccuracy = floatToJson(message.trainingAccuracy);
+    }
+    if (message.validationLoss !== 0) {
+      obj.validationLoss = floatToJson(message.validationLoss);
+    }
+    if (message.validationAccuracy !== 0) {
+      obj.validationAccuracy = floatToJson(message.validationAccuracy);
+    }
+    if (message.seconds !== 0) {
+      obj.seconds = floatToJson(message.seconds);
+    }
+    if (message.best !== false) {
+      obj.best = message.best;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TrainingEpoch>): TrainingEpoch {
+    return TrainingEpoch.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TrainingEpoch>): TrainingEpoch {
+    const message = createBaseTrainingEpoch();
+    message.epoch = object.epoch ?? 0;
+    message.trainingLoss = object.trainingLoss ?? 0;
+    message.trainingAccuracy = object.trainingAccuracy ?? 0;
+    message.validationLoss = object.validationLoss ?? 0;
+    message.validationAccuracy = object.validationAccuracy ?? 0;
+    message.seconds = object.seconds ?? 0;
+    message.best = object.best ?? false;
+    return message;
+  },
+};
+
+function createBaseTrainingFinished(): TrainingFinished {
+  return { model: "", version: 0, accuracy: 0, confusion: [], labels: [], seconds: 0, sha256: "", sizeBytes: 0n };
+}
+
+export const TrainingFinished: MessageFns<TrainingFinished> = {
+  encode(message: TrainingFinished, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.model !== "") {
+      writer.uint32(10).string(message.model);
+    }
+    if (message.version !== 0) {
+      writer.uint32(16).uint32(message.version);
+    }
+    if (message.accuracy !== 0) {
+      writer.uint32(25).double(message.accuracy);
+    }
+    for (const v of message.confusion) {
+      ConfusionRow.encode(v!, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.labels) {
+      writer.uint32(42).string(v!);
+    }
+    if (message.seconds !== 0) {
+      writer.uint32(49).double(message.seconds);
+    }
+    if (message.sha256 !== "") {
+      writer.uint32(58).string(message.sha256);
+    }
+    if (message.sizeBytes !== 0n) {
+      if (BigInt.asUintN(64, message.sizeBytes) !== message.sizeBytes) {
+        throw new globalThis.Error("value provided for field message.sizeBytes of type uint64 too large");
+      }
+      writer.uint32(64).uint64(message.sizeBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TrainingFinished {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTrainingFinished();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.version = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.accuracy = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.confusion.push(ConfusionRow.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.labels.push(reader.string());
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.seconds = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.sha256 = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.sizeBytes = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TrainingFinished {
+    return {
+      model: isSet(object.model) ? globalThis.String(object.model) : "",
+      version: isSet(object.version) ? globalThis.Number(object.version) : 0,
+      accuracy: isSet(object.accuracy) ? globalThis.Number(object.accuracy) : 0,
+      confusion: globalThis.Array.isArray(object?.confusion)
+        ? object.confusion.map((e: any) => ConfusionRow.fromJSON(e))
+        : [],
+      labels: globalThis.Array.isArray(object?.labels) ? object.labels.map((e: any) => globalThis.String(e)) : [],
+      seconds: isSet(object.seconds) ? globalThis.Number(object.seconds) : 0,
+      sha256: isSet(object.sha256) ? globalThis.String(object.sha256) : "",
+      sizeBytes: isSet(object.sizeBytes)
+        ? BigInt(object.sizeBytes)
+        : isSet(object.size_bytes)
+        ? BigInt(object.size_bytes)
+        : 0n,
+    };
+  },
+
+  toJSON(message: TrainingFinished): unknown {
+    const obj: any = {};
+    if (message.model !== "") {
+      obj.model = message.model;
+    }
+    if (message.version !== 0) {
+      obj.version = Math.round(message.version);
+    }
+    if (message.accuracy !== 0) {
+      obj.accuracy = floatToJson(message.accuracy);
+    }
+    if (message.confusion?.length) {
+      obj.confusion = message.confusion.map((e) => ConfusionRow.toJSON(e));
+    }
+    if (message.labels?.length) {
+      obj.labels = message.labels;
+    }
+    if (message.seconds !== 0) {
+      obj.seconds = floatToJson(message.seconds);
+    }
+    if (message.sha256 !== "") {
+      obj.sha256 = message.sha256;
+    }
+    if (message.sizeBytes !== 0n) {
+      obj.sizeBytes = message.sizeBytes.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TrainingFinished>): TrainingFinished {
+    return TrainingFinished.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TrainingFinished>): TrainingFinished {
+    const message = createBaseTrainingFinished();
+    message.model = object.model ?? "";
+    message.version = object.version ?? 0;
+    message.accuracy = object.accuracy ?? 0;
+    message.confusion = object.confusion?.map((e) => ConfusionRow.fromPartial(e)) || [];
+    message.labels = object.labels?.map((e) => e) || [];
+    message.seconds = object.seconds ?? 0;
+    message.sha256 = object.sha256 ?? "";
+    message.sizeBytes = (object.sizeBytes !== undefined && object.sizeBytes !== null) ? BigInt(object.sizeBytes) : 0n;
+    return message;
+  },
+};
+
+function createBaseConfusionRow(): ConfusionRow {
+  return { counts: [] };
+}
+
+export const ConfusionRow: MessageFns<ConfusionRow> = {
+  encode(message: ConfusionRow, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.counts.length !== 0) {
+      writer.uint32(10).fork();
+      for (const v of message.counts) {
+        if (BigInt.asUintN(64, v) !== v) {
+          throw new globalThis.Error("a value provided in array field counts of type uint64 is too large");
+        }
+        writer.uint64(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ConfusionRow {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConfusionRow();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag === 8) {
+              message.counts.push(reader.uint64() as bigint);
+
+              continue;
+            }
+
+            if (tag === 10) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.counts.push(reader.uint64() as bigint);
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ConfusionRow {
+    return { counts: globalThis.Array.isArray(object?.counts) ? object.counts.map((e: any) => BigInt(e)) : [] };
+  },
+
+  toJSON(message: ConfusionRow): unknown {
+    const obj: any = {};
+    if (message.counts?.length) {
+      obj.counts = message.counts.map((e) => e.toString());
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ConfusionRow>): ConfusionRow {
+    return ConfusionRow.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ConfusionRow>): ConfusionRow {
+    const message = createBaseConfusionRow();
+    message.counts = object.counts?.map((e) => BigInt(e)) || [];
+    return message;
+  },
+};
+
+/** Classifies pictures with ONNX models, trains new ones, and keeps the models that a node serves. */
 export type CnnServiceService = typeof CnnServiceService;
 export const CnnServiceService = {
   /** The most probable labels of a picture. */
@@ -819,7 +4594,17 @@ export const CnnServiceService = {
     responseSerialize: (value: PredictResponse): Buffer => Buffer.from(PredictResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): PredictResponse => PredictResponse.decode(value),
   },
-  /** The models that this node serves. */
+  /** A picture as a vector, for similarity: what the layer before the last makes of it. */
+  embed: {
+    path: "/fractory.v1.CnnService/Embed" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: EmbedRequest): Buffer => Buffer.from(EmbedRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): EmbedRequest => EmbedRequest.decode(value),
+    responseSerialize: (value: EmbedResponse): Buffer => Buffer.from(EmbedResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): EmbedResponse => EmbedResponse.decode(value),
+  },
+  /** The models that this node serves, or could. */
   listModels: {
     path: "/fractory.v1.CnnService/ListModels" as const,
     requestStream: false as const,
@@ -829,13 +4614,76 @@ export const CnnServiceService = {
     responseSerialize: (value: ListModelsResponse): Buffer => Buffer.from(ListModelsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListModelsResponse => ListModelsResponse.decode(value),
   },
+  /** Loads a version that is not loaded, or was unloaded by hand; looks at the folders again before. */
+  loadModel: {
+    path: "/fractory.v1.CnnService/LoadModel" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: LoadModelRequest): Buffer => Buffer.from(LoadModelRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): LoadModelRequest => LoadModelRequest.decode(value),
+    responseSerialize: (value: LoadModelResponse): Buffer => Buffer.from(LoadModelResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): LoadModelResponse => LoadModelResponse.decode(value),
+  },
+  /** Ends what is under way with a model, frees its memory and refuses it until it is loaded again. */
+  unloadModel: {
+    path: "/fractory.v1.CnnService/UnloadModel" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UnloadModelRequest): Buffer => Buffer.from(UnloadModelRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UnloadModelRequest => UnloadModelRequest.decode(value),
+    responseSerialize: (value: UnloadModelResponse): Buffer => Buffer.from(UnloadModelResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UnloadModelResponse => UnloadModelResponse.decode(value),
+  },
+  /** Chooses the version for calls that name none. Kept across restarts. */
+  pinModel: {
+    path: "/fractory.v1.CnnService/PinModel" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PinModelRequest): Buffer => Buffer.from(PinModelRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PinModelRequest => PinModelRequest.decode(value),
+    responseSerialize: (value: PinModelResponse): Buffer => Buffer.from(PinModelResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PinModelResponse => PinModelResponse.decode(value),
+  },
+  /** Brings pictures to the node to train with: a tar with one folder of pictures for each class. Same pictures, same data set. */
+  uploadDataSet: {
+    path: "/fractory.v1.CnnService/UploadDataSet" as const,
+    requestStream: true as const,
+    responseStream: false as const,
+    requestSerialize: (value: UploadDataSetRequest): Buffer => Buffer.from(UploadDataSetRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UploadDataSetRequest => UploadDataSetRequest.decode(value),
+    responseSerialize: (value: UploadDataSetResponse): Buffer =>
+      Buffer.from(UploadDataSetResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UploadDataSetResponse => UploadDataSetResponse.decode(value),
+  },
+  /** Trains a classifier and serves it as a new version. Ending the call ends the training; the best weights so far are kept for `resume`. */
+  train: {
+    path: "/fractory.v1.CnnService/Train" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: TrainRequest): Buffer => Buffer.from(TrainRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): TrainRequest => TrainRequest.decode(value),
+    responseSerialize: (value: TrainResponse): Buffer => Buffer.from(TrainResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): TrainResponse => TrainResponse.decode(value),
+  },
 } as const;
 
 export interface CnnServiceServer extends UntypedServiceImplementation {
   /** The most probable labels of a picture. */
   predict: handleUnaryCall<PredictRequest, PredictResponse>;
-  /** The models that this node serves. */
+  /** A picture as a vector, for similarity: what the layer before the last makes of it. */
+  embed: handleUnaryCall<EmbedRequest, EmbedResponse>;
+  /** The models that this node serves, or could. */
   listModels: handleUnaryCall<ListModelsRequest, ListModelsResponse>;
+  /** Loads a version that is not loaded, or was unloaded by hand; looks at the folders again before. */
+  loadModel: handleUnaryCall<LoadModelRequest, LoadModelResponse>;
+  /** Ends what is under way with a model, frees its memory and refuses it until it is loaded again. */
+  unloadModel: handleUnaryCall<UnloadModelRequest, UnloadModelResponse>;
+  /** Chooses the version for calls that name none. Kept across restarts. */
+  pinModel: handleUnaryCall<PinModelRequest, PinModelResponse>;
+  /** Brings pictures to the node to train with: a tar with one folder of pictures for each class. Same pictures, same data set. */
+  uploadDataSet: handleClientStreamingCall<UploadDataSetRequest, UploadDataSetResponse>;
+  /** Trains a classifier and serves it as a new version. Ending the call ends the training; the best weights so far are kept for `resume`. */
+  train: handleServerStreamingCall<TrainRequest, TrainResponse>;
 }
 
 export interface CnnServiceClient extends Client {
@@ -855,7 +4703,23 @@ export interface CnnServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PredictResponse) => void,
   ): ClientUnaryCall;
-  /** The models that this node serves. */
+  /** A picture as a vector, for similarity: what the layer before the last makes of it. */
+  embed(
+    request: EmbedRequest,
+    callback: (error: ServiceError | null, response: EmbedResponse) => void,
+  ): ClientUnaryCall;
+  embed(
+    request: EmbedRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: EmbedResponse) => void,
+  ): ClientUnaryCall;
+  embed(
+    request: EmbedRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: EmbedResponse) => void,
+  ): ClientUnaryCall;
+  /** The models that this node serves, or could. */
   listModels(
     request: ListModelsRequest,
     callback: (error: ServiceError | null, response: ListModelsResponse) => void,
@@ -871,6 +4735,78 @@ export interface CnnServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListModelsResponse) => void,
   ): ClientUnaryCall;
+  /** Loads a version that is not loaded, or was unloaded by hand; looks at the folders again before. */
+  loadModel(
+    request: LoadModelRequest,
+    callback: (error: ServiceError | null, response: LoadModelResponse) => void,
+  ): ClientUnaryCall;
+  loadModel(
+    request: LoadModelRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: LoadModelResponse) => void,
+  ): ClientUnaryCall;
+  loadModel(
+    request: LoadModelRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: LoadModelResponse) => void,
+  ): ClientUnaryCall;
+  /** Ends what is under way with a model, frees its memory and refuses it until it is loaded again. */
+  unloadModel(
+    request: UnloadModelRequest,
+    callback: (error: ServiceError | null, response: UnloadModelResponse) => void,
+  ): ClientUnaryCall;
+  unloadModel(
+    request: UnloadModelRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UnloadModelResponse) => void,
+  ): ClientUnaryCall;
+  unloadModel(
+    request: UnloadModelRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UnloadModelResponse) => void,
+  ): ClientUnaryCall;
+  /** Chooses the version for calls that name none. Kept across restarts. */
+  pinModel(
+    request: PinModelRequest,
+    callback: (error: ServiceError | null, response: PinModelResponse) => void,
+  ): ClientUnaryCall;
+  pinModel(
+    request: PinModelRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PinModelResponse) => void,
+  ): ClientUnaryCall;
+  pinModel(
+    request: PinModelRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PinModelResponse) => void,
+  ): ClientUnaryCall;
+  /** Brings pictures to the node to train with: a tar with one folder of pictures for each class. Same pictures, same data set. */
+  uploadDataSet(
+    callback: (error: ServiceError | null, response: UploadDataSetResponse) => void,
+  ): ClientWritableStream<UploadDataSetRequest>;
+  uploadDataSet(
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UploadDataSetResponse) => void,
+  ): ClientWritableStream<UploadDataSetRequest>;
+  uploadDataSet(
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UploadDataSetResponse) => void,
+  ): ClientWritableStream<UploadDataSetRequest>;
+  uploadDataSet(
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UploadDataSetResponse) => void,
+  ): ClientWritableStream<UploadDataSetRequest>;
+  /** Trains a classifier and serves it as a new version. Ending the call ends the training; the best weights so far are kept for `resume`. */
+  train(request: TrainRequest, options?: Partial<CallOptions>): ClientReadableStream<TrainResponse>;
+  train(
+    request: TrainRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<TrainResponse>;
 }
 
 export const CnnServiceClient = makeGenericClientConstructor(

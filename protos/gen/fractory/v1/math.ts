@@ -18,6 +18,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Tensor } from "./value.js";
 
 export const protobufPackage = "fractory.v1";
 
@@ -90,6 +91,25 @@ export interface ShiftLeftRequest {
 
 export interface ShiftLeftResponse {
   result: string;
+}
+
+export interface CosineRequest {
+  a?: Vector | undefined;
+  b?: Vector | undefined;
+}
+
+/** Numbers as a tensor of any shape, such as the embedding of a picture, or one by one. */
+export interface Vector {
+  tensor?:
+    | Tensor
+    | undefined;
+  /** Used where there is no tensor. */
+  numbers: number[];
+}
+
+export interface CosineResponse {
+  /** Between -1 and 1. */
+  result: number;
 }
 
 function createBaseEvaluateRequest(): EvaluateRequest {
@@ -1142,7 +1162,260 @@ export const ShiftLeftResponse: MessageFns<ShiftLeftResponse> = {
   },
 };
 
-/** Exact integers and expressions. Integers are decimal text of any size up to the node's limit. */
+function createBaseCosineRequest(): CosineRequest {
+  return { a: undefined, b: undefined };
+}
+
+export const CosineRequest: MessageFns<CosineRequest> = {
+  encode(message: CosineRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.a !== undefined) {
+      Vector.encode(message.a, writer.uint32(10).fork()).join();
+    }
+    if (message.b !== undefined) {
+      Vector.encode(message.b, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CosineRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCosineRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.a = Vector.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.b = Vector.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CosineRequest {
+    return {
+      a: isSet(object.a) ? Vector.fromJSON(object.a) : undefined,
+      b: isSet(object.b) ? Vector.fromJSON(object.b) : undefined,
+    };
+  },
+
+  toJSON(message: CosineRequest): unknown {
+    const obj: any = {};
+    if (message.a !== undefined) {
+      obj.a = Vector.toJSON(message.a);
+    }
+    if (message.b !== undefined) {
+      obj.b = Vector.toJSON(message.b);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CosineRequest>): CosineRequest {
+    return CosineRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CosineRequest>): CosineRequest {
+    const message = createBaseCosineRequest();
+    message.a = (object.a !== undefined && object.a !== null) ? Vector.fromPartial(object.a) : undefined;
+    message.b = (object.b !== undefined && object.b !== null) ? Vector.fromPartial(object.b) : undefined;
+    return message;
+  },
+};
+
+function createBaseVector(): Vector {
+  return { tensor: undefined, numbers: [] };
+}
+
+export const Vector: MessageFns<Vector> = {
+  encode(message: Vector, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tensor !== undefined) {
+      Tensor.encode(message.tensor, writer.uint32(10).fork()).join();
+    }
+    if (message.numbers.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.numbers) {
+        writer.double(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Vector {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVector();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tensor = Tensor.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag === 17) {
+              message.numbers.push(reader.double());
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.numbers.push(reader.double());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Vector {
+    return {
+      tensor: isSet(object.tensor) ? Tensor.fromJSON(object.tensor) : undefined,
+      numbers: globalThis.Array.isArray(object?.numbers) ? object.numbers.map((e: any) => globalThis.Number(e)) : [],
+    };
+  },
+
+  toJSON(message: Vector): unknown {
+    const obj: any = {};
+    if (message.tensor !== undefined) {
+      obj.tensor = Tensor.toJSON(message.tensor);
+    }
+    if (message.numbers?.length) {
+      obj.numbers = message.numbers.map((e) => floatToJson(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Vector>): Vector {
+    return Vector.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Vector>): Vector {
+    const message = createBaseVector();
+    message.tensor = (object.tensor !== undefined && object.tensor !== null)
+      ? Tensor.fromPartial(object.tensor)
+      : undefined;
+    message.numbers = object.numbers?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseCosineResponse(): CosineResponse {
+  return { result: 0 };
+}
+
+export const CosineResponse: MessageFns<CosineResponse> = {
+  encode(message: CosineResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.result !== 0) {
+      writer.uint32(9).double(message.result);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CosineResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCosineResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.result = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CosineResponse {
+    return { result: isSet(object.result) ? globalThis.Number(object.result) : 0 };
+  },
+
+  toJSON(message: CosineResponse): unknown {
+    const obj: any = {};
+    if (message.result !== 0) {
+      obj.result = floatToJson(message.result);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CosineResponse>): CosineResponse {
+    return CosineResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CosineResponse>): CosineResponse {
+    const message = createBaseCosineResponse();
+    message.result = object.result ?? 0;
+    return message;
+  },
+};
+
+/** Exact integers, expressions and vectors. Integers are decimal text of any size up to the node's limit. */
 export type MathServiceService = typeof MathServiceService;
 export const MathServiceService = {
   /**
@@ -1198,6 +1471,16 @@ export const MathServiceService = {
     responseSerialize: (value: ShiftLeftResponse): Buffer => Buffer.from(ShiftLeftResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ShiftLeftResponse => ShiftLeftResponse.decode(value),
   },
+  /** The cosine of the angle between two vectors of the same length: 1 = same direction, 0 = nothing in common, -1 = opposite. */
+  cosine: {
+    path: "/fractory.v1.MathService/Cosine" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CosineRequest): Buffer => Buffer.from(CosineRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CosineRequest => CosineRequest.decode(value),
+    responseSerialize: (value: CosineResponse): Buffer => Buffer.from(CosineResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CosineResponse => CosineResponse.decode(value),
+  },
 } as const;
 
 export interface MathServiceServer extends UntypedServiceImplementation {
@@ -1214,6 +1497,8 @@ export interface MathServiceServer extends UntypedServiceImplementation {
   expand: handleUnaryCall<ExpandRequest, ExpandResponse>;
   /** n * 2^m */
   shiftLeft: handleUnaryCall<ShiftLeftRequest, ShiftLeftResponse>;
+  /** The cosine of the angle between two vectors of the same length: 1 = same direction, 0 = nothing in common, -1 = opposite. */
+  cosine: handleUnaryCall<CosineRequest, CosineResponse>;
 }
 
 export interface MathServiceClient extends Client {
@@ -1300,6 +1585,22 @@ export interface MathServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ShiftLeftResponse) => void,
   ): ClientUnaryCall;
+  /** The cosine of the angle between two vectors of the same length: 1 = same direction, 0 = nothing in common, -1 = opposite. */
+  cosine(
+    request: CosineRequest,
+    callback: (error: ServiceError | null, response: CosineResponse) => void,
+  ): ClientUnaryCall;
+  cosine(
+    request: CosineRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CosineResponse) => void,
+  ): ClientUnaryCall;
+  cosine(
+    request: CosineRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CosineResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const MathServiceClient = makeGenericClientConstructor(
@@ -1310,6 +1611,10 @@ export const MathServiceClient = makeGenericClientConstructor(
   service: typeof MathServiceService;
   serviceName: string;
 };
+
+function floatToJson(value: number | null | undefined): number | string | null | undefined {
+  return typeof value === "number" && !globalThis.Number.isFinite(value) ? globalThis.String(value) : value;
+}
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 

@@ -7,9 +7,12 @@ import {
   FractoryError,
   invalidArgument,
   messageOf,
-} from '../../runtime/errors.js';
-import type { Card } from './card.js';
-import type { CnnLimits } from './limits.js';
+} from '../../../runtime/errors.js';
+import type { Card } from '../card.js';
+import type { CnnLimits } from '../limits.js';
+
+const RGB_BYTES = 3;
+const WHITE = '#ffffff';
 
 /** Formats by the bytes that their files start with. Everything else, SVG among it, never reaches a decoder. */
 const SIGNATURES: readonly (readonly [name: string, pattern: RegExp])[] = [
@@ -25,9 +28,15 @@ const SIGNATURES: readonly (readonly [name: string, pattern: RegExp])[] = [
 sharp.cache(false);
 sharp.concurrency(1);
 
+/** The limits that concern pictures. */
+export type PictureLimits = Pick<
+  CnnLimits,
+  'max_image_bytes' | 'max_image_pixels' | 'max_compute_ms'
+>;
+
 /** A picture as the input of a model: bytes, rows of pixels of interleaved channels (RGB or grey). */
 export interface Pixels {
-  readonly data: Uint8Array<ArrayBuffer>;
+  readonly data: Uint8Array;
 }
 
 /**
@@ -37,26 +46,54 @@ export interface Pixels {
 export async function decodePicture(
   image: Uint8Array,
   input: Card['input'],
-  limits: CnnLimits,
+  limits: PictureLimits,
 ): Promise<Pixels> {
   checkBytes(image, limits.max_image_bytes);
   const metadata = await orBroken(() => open(image).metadata());
   checkPixels(metadata, limits.max_image_pixels);
+  return scaled(
+    open(image, limits.max_image_pixels)
+      .timeout({ seconds: Math.ceil(limits.max_compute_ms / 1000) })
+      .rotate(),
+    input,
+    metadata.hasAlpha,
+  );
+}
+
+/** Rows of pixels, top first, three bytes each: red, green, blue. */
+export interface RawPicture {
+  readonly width: number;
+  readonly height: number;
+  readonly rgb: Uint8Array;
+}
+
+/**
+ * Pixels as a model takes them: the same memory where the size is right already, or else scaled as `decodePicture` does. Throws BROKEN_IMAGE where the bytes
+ * are not those of the size.
+ */
+export async function fitPixels(picture: RawPicture, input: Card['input']): Promise<Pixels> {
+  const { width, height, rgb } = picture;
+  const bytes = width * height * RGB_BYTES;
+  if (bytes === 0 || rgb.length !== bytes)
+    throw broken(
+      `${String(width)}x${String(height)} pixels of three bytes are ${String(bytes)}, found ${String(rgb.length)}`,
+    );
+  if (width === input.width && height === input.height && input.channels === RGB_BYTES)
+    return { data: rgb };
+  return scaled(sharp(rgb, { raw: { width, height, channels: RGB_BYTES } }), input, false);
+}
+
+async function scaled(picture: Sharp, input: Card['input'], hasAlpha: boolean): Promise<Pixels> {
   const { width, height, channels, resize: fit } = input;
   const { data, info } = await orBroken(() => {
-    const scaled = open(image, limits.max_image_pixels)
-      .timeout({ seconds: Math.ceil(limits.max_compute_ms / 1000) })
-      .rotate()
-      .resize(width, height, { fit, background: '#ffffff' })
-      .flatten({ background: '#ffffff' });
-    return inColours(scaled, channels)
+    const resized = picture.resize(width, height, { fit, background: WHITE });
+    return inColours(hasAlpha ? resized.flatten({ background: WHITE }) : resized, channels)
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true });
   });
   if (data.length !== width * height * channels)
     throw broken(`it has ${String(info.channels)} channels, the model takes ${String(channels)}`);
-  // A copy of its own, so that it can be moved to a thread.
-  return { data: new Uint8Array(data) };
+  return { data };
 }
 
 /** What the header of a picture's file says. */
@@ -71,7 +108,7 @@ export interface PictureHeader {
 /** Reads the header only: nothing is decoded, so the time doesn't grow with the file. Throws as `decodePicture` does. */
 export async function readPictureHeader(
   image: Uint8Array,
-  limits: CnnLimits,
+  limits: PictureLimits,
 ): Promise<PictureHeader> {
   checkBytes(image, limits.max_image_bytes);
   const metadata = await orBroken(() => open(image).metadata());
@@ -111,10 +148,10 @@ async function orBroken<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    const [line = ''] = messageOf(error).split('\n');
-    if (line.startsWith('timeout'))
+    if (messageOf(error).startsWith('timeout'))
       throw deadlineExceeded('the picture took longer to decode than the limit max_compute_ms');
-    throw broken(line, error);
+    // The library's own text may be about another picture: its threads share it.
+    throw broken('its file is broken or ends too early', error);
   }
 }
 

@@ -18,6 +18,7 @@ export type {
   Named,
   None,
   ResultOf,
+  Tensor,
   Text,
 } from './kinds.js';
 export { PlanReady } from './plan/plan.js';
@@ -25,3 +26,5 @@ export type { Plan } from './plan/plan.js';
 export { file, integer, optional, text } from './options.js';
 export { applicationNode, cnn, math, storage } from './steps.js';
 export type { Blend, Explanation, FileName, PictureFacts, Prediction, Written } from './steps.js';
+export { numbersOf, tensorOf } from '../../protos/tensors.js';
+export type { Tensor as TensorData } from '../../protos/gen/fractory/v1/value.js';

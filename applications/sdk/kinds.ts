@@ -1,4 +1,4 @@
-import type { Blob, Failure } from '../../protos/gen/fractory/v1/value.js';
+import type { Blob, Failure, Tensor as TensorData } from '../../protos/gen/fractory/v1/value.js';
 
 /** What flows along an edge, for the compiler: a kind of value, and the TypeScript type that a result of it becomes. */
 export interface Carries<Kind extends string, Result> {
@@ -15,6 +15,8 @@ export type Text = Carries<'text', string>;
 export type Integer = Carries<'integer', bigint>;
 /** A double. */
 export type Double = Carries<'number', number>;
+/** A dense tensor: datatype, shape and bytes; `numbersOf` reads them. */
+export type Tensor = Carries<'tensor', TensorData>;
 /** Structured data. */
 export type Json<T> = Carries<'json', T>;
 /** Why a step failed: what the handler of `onFailure` takes. */
@@ -25,7 +27,7 @@ export interface List<Element> extends Carries<'list', readonly ResultOf<Element
 }
 /** Whatever a step may yield. */
 export type Anything = Carries<
-  'bytes' | 'text' | 'integer' | 'number' | 'json' | 'list' | 'failure',
+  'bytes' | 'text' | 'integer' | 'number' | 'tensor' | 'json' | 'list' | 'failure',
   unknown
 >;
 

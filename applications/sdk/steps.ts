@@ -1,3 +1,4 @@
+import type { Tensor as TensorData } from '../../protos/gen/fractory/v1/value.js';
 import { badFlow, step } from './flow/flow.js';
 import type { Flow } from './flow/flow.js';
 import type {
@@ -10,6 +11,7 @@ import type {
   List,
   Named,
   None,
+  Tensor,
   Text,
 } from './kinds.js';
 
@@ -210,6 +212,20 @@ function split({
   return step('math.split', { input: whole(input), parts: whole(parts) });
 }
 
+/** What `math.cosine` compares. */
+type Vector = Tensor | List<Double> | List<Integer>;
+type GivenVector = TensorData | readonly number[];
+
+function cosine(): Flow<Named<{ a: Vector; b: Vector }>, Double>;
+function cosine(args: { readonly b: GivenVector }): Flow<Vector, Double>;
+function cosine(args: { readonly a: GivenVector; readonly b: GivenVector }): Flow<None, Double>;
+function cosine({ a, b }: { readonly a?: GivenVector; readonly b?: GivenVector } = {}): Flow<
+  never,
+  Double
+> {
+  return step('math.cosine', { a, b }, 'a');
+}
+
 /** Steps of math nodes. Integers are exact at any size: a bigint (`5n`), or a number (`5`) as long as that is exact. */
 export const math = {
   /** input! */
@@ -236,10 +252,63 @@ export const math = {
     step('math.blend', { weights: options.weights?.join(',') }),
   /** 255 - b for each byte b. */
   complement: (): Flow<Bytes, Bytes> => step('math.complement'),
+  /** The cosine of the angle between two vectors of the same length, -1 to 1: what flows in as `a` and `b` by `join(['a', 'b'], math.cosine())`. */
+  cosine,
   /** An expression of mathjs in which what flows in is the variable `input`. */
   evaluate: (expression: string): Flow<Operand | Double, Integer | Double | Text> =>
     step('math.evaluate', { expression }),
 };
+
+/** A model, and which of its versions; default: the pinned one, or else the newest. */
+interface ModelChoice {
+  readonly model: string;
+  readonly version?: Whole;
+}
+
+/** How tensors go through a model. */
+interface Inference extends ModelChoice {
+  /** Names of the inputs that the tensors are for. Default: the model's, in its order. */
+  readonly inputs?: readonly string[];
+}
+
+/** One tensor for one input, or a list of them. */
+type TensorInput = Tensor | List<Tensor>;
+type GivenTensors = TensorData | readonly TensorData[];
+
+/** All outputs: a tensor where the model has one, or else a list. */
+function infer(options: Inference): Flow<TensorInput, Tensor | List<Tensor>>;
+/** One output. */
+function infer(options: Inference & { readonly output: string }): Flow<TensorInput, Tensor>;
+/** Some outputs, as a list. */
+function infer(
+  options: Inference & { readonly outputs: readonly string[] },
+): Flow<TensorInput, List<Tensor>>;
+function infer(
+  options: Inference & { readonly input: GivenTensors; readonly output: string },
+): Flow<None, Tensor>;
+function infer(
+  options: Inference & { readonly input: GivenTensors; readonly outputs: readonly string[] },
+): Flow<None, List<Tensor>>;
+function infer(
+  options: Inference & { readonly input: GivenTensors },
+): Flow<None, Tensor | List<Tensor>>;
+function infer({
+  model,
+  version,
+  input,
+  inputs,
+  output,
+  outputs,
+}: Inference & {
+  readonly input?: GivenTensors;
+  readonly output?: string;
+  readonly outputs?: readonly string[];
+}): Flow<never, Tensor | List<Tensor>> {
+  return step('cnn.infer', {
+    ...{ input, model, version: whole(version), inputs },
+    outputs: output ?? outputs,
+  });
+}
 
 /** Steps of CNN nodes. */
 export const cnn = {
@@ -252,6 +321,11 @@ export const cnn = {
       version: whole(options.version),
       top_k: whole(options.topK),
     }),
+  /** A picture as a vector, FP32 [n]: what the layer before the last makes of it. Pictures that the model sees alike have a `math.cosine` near 1. */
+  embed: (options: Partial<ModelChoice> = {}): Flow<Bytes, Tensor> =>
+    step('cnn.embed', { model: options.model, version: whole(options.version) }),
+  /** Tensors through a model, whatever they mean; `output` or `outputs` name what comes out. */
+  infer,
   /** What the header of a picture says; no model looks at it. */
   inspect: (): Flow<Bytes, Json<PictureFacts>> => step('cnn.inspect'),
 };

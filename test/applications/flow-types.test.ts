@@ -23,6 +23,7 @@ import type {
   Named,
   None,
   Prediction,
+  TensorData,
   Text,
   Written,
 } from '../../applications/sdk/index.js';
@@ -104,6 +105,53 @@ export function compilesBranches(dataCenter: DataCenter): Promise<unknown>[] {
   return [tuple, blended, added, recovered, kept, summed, mapped, given, rows, asked];
 }
 
+export function compilesTensors(dataCenter: DataCenter): Promise<unknown>[] {
+  const embedded = sequence(storage.read(file), cnn.embed({ model: 'a' }));
+  const vector: Promise<FinishedRun<TensorData>> = dataCenter.run(embedded);
+  const similarity: Promise<FinishedRun<number>> = dataCenter.run(
+    sequence(parallel(embedded, embedded), join(['a', 'b'], math.cosine())),
+  );
+  const compared: Promise<FinishedRun<number>> = dataCenter.run(
+    sequence(embedded, math.cosine({ b: [1, 0.5] })),
+  );
+  const given: Promise<FinishedRun<number>> = dataCenter.run(math.cosine({ a: [1], b: [2] }));
+  const one: Promise<FinishedRun<TensorData>> = dataCenter.run(
+    sequence(embedded, cnn.infer({ model: 'b', output: 'y' })),
+  );
+  const some: Promise<FinishedRun<readonly TensorData[]>> = dataCenter.run(
+    sequence(
+      parallel(embedded, embedded),
+      join(cnn.infer({ model: 'b', inputs: ['l', 'r'], outputs: ['x', 'y'] })),
+    ),
+  );
+  const tensor = { datatype: 'FP32', shape: [1n], data: new Uint8Array(4) };
+  const all: Promise<FinishedRun<TensorData | readonly TensorData[]>> = dataCenter.run(
+    cnn.infer({ model: 'b', input: [tensor, tensor] }),
+  );
+  const stored: Promise<FinishedRun<Written>> = dataCenter.run(
+    sequence(cnn.infer({ model: 'b', input: tensor, output: 'y' }), storage.write(file)),
+  );
+  return [vector, similarity, compared, given, one, some, all, stored];
+}
+
+export function refusesTensors(dataCenter: DataCenter): void {
+  const embedded = sequence(storage.read(file), cnn.embed());
+  // @ts-expect-error -- a tensor is no picture
+  sequence(embedded, cnn.predict());
+  // @ts-expect-error -- a picture is no tensor
+  sequence(storage.read(file), cnn.infer({ model: 'a' }));
+  // @ts-expect-error -- a prediction is no vector
+  sequence(storage.read(file), cnn.predict(), math.cosine({ b: [1] }));
+  // @ts-expect-error -- one of the two vectors is not led in
+  join(['a'], math.cosine());
+  // @ts-expect-error -- without the name of an output it may be a list
+  sequence(embedded, cnn.infer({ model: 'a' }), math.cosine({ b: [1] }));
+  // @ts-expect-error -- tensors go through a model that is named
+  cnn.infer({ output: 'y' });
+  // @ts-expect-error -- a graph can't start with a step that wants tensors
+  void dataCenter.run(cnn.infer({ model: 'a' }));
+}
+
 export function refuses(dataCenter: DataCenter): void {
   // @ts-expect-error -- an integer is no picture
   sequence(math.factorial({ input: 3n }), cnn.predict());
@@ -178,8 +226,12 @@ export const named = join(
 suite('types of flows', (test) => {
   test('the compiler checks this file; both halves are there', () => {
     assert.equal(
-      [compiles, compilesBranches, refuses, refusesBranches].map((half) => typeof half),
-      ['function', 'function', 'function', 'function'],
+      [compiles, compilesBranches, compilesTensors].map((half) => typeof half),
+      ['function', 'function', 'function'],
+    );
+    assert.equal(
+      [refuses, refusesBranches, refusesTensors].map((half) => typeof half),
+      ['function', 'function', 'function'],
     );
   });
 });

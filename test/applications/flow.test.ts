@@ -13,13 +13,20 @@ import {
   sequence,
   step,
   storage,
+  tensorOf,
   withLimits,
 } from '../../applications/sdk/index.js';
 import type { Bytes, Failed, Flow, List, None } from '../../applications/sdk/index.js';
 import type { AnyFlow } from '../../applications/sdk/flow/flow.js';
 import { graphOf } from '../../applications/sdk/flow/graph.js';
 import type { Graph } from '../../protos/gen/fractory/v1/graph.js';
-import { integerValue, listValue, numberValue, textValue } from '../../protos/values.js';
+import {
+  integerValue,
+  listValue,
+  numberValue,
+  tensorValue,
+  textValue,
+} from '../../protos/values.js';
 import { FractoryError } from '../../runtime/errors.js';
 import { orderGraph } from '../../services/application/graph/check.js';
 import { assert, suite, throws } from '../suite.js';
@@ -73,13 +80,49 @@ suite('flow', (test) => {
   });
 
   test('plain data becomes values of their kind, and what is undefined is left out', () => {
-    const given = { a: 'text', b: 1n, c: 0.5, d: undefined, e: ['x', 2n] };
+    const tensor = tensorOf('FP32', [1, 2], [3, 4]);
+    const given = { a: 'text', b: 1n, c: 0.5, d: undefined, e: ['x', 2n], f: [tensor] };
     assert.equal(graphOf('test', step('x.y', given)).steps[0]?.arguments, [
       { name: 'a', value: textValue('text') },
       { name: 'b', value: integerValue(1n) },
       { name: 'c', value: numberValue(0.5) },
       { name: 'e', value: listValue([textValue('x'), integerValue(2n)]) },
+      { name: 'f', value: listValue([tensorValue(tensor)]) },
     ]);
+  });
+
+  test('tensors flow between pictures, models and math', () => {
+    const embedded = sequence(read, cnn.embed({ model: 'cats', version: 2 }));
+    const graph = graphOf(
+      'test',
+      sequence(parallel(embedded, embedded), join(['a', 'b'], math.cosine())),
+    );
+    assert.equal(edges(graph), [
+      'read-1 -> embed-2',
+      'read-3 -> embed-4',
+      'embed-2 -> cosine-5.a',
+      'embed-4 -> cosine-5.b',
+    ]);
+    assert.equal(graph.steps[1]?.arguments, [
+      { name: 'model', value: textValue('cats') },
+      { name: 'version', value: integerValue(2n) },
+    ]);
+    assert.equal(edgesOf(sequence(embedded, math.cosine({ b: [1, 2] }))), [
+      'read-1 -> embed-2',
+      'embed-2 -> cosine-3.a',
+    ]);
+    const named = (args: object): unknown[] =>
+      graphOf('test', step('cnn.infer', { ...args })).steps[0]?.arguments ?? [];
+    const input = tensorOf('FP32', [1], [1]);
+    const inferred = (flow: AnyFlow): unknown => graphOf('test', flow).steps[0]?.arguments;
+    assert.equal(
+      inferred(cnn.infer({ model: 'm', input, output: 'y' })),
+      named({ input, model: 'm', outputs: 'y' }),
+    );
+    assert.equal(
+      inferred(cnn.infer({ model: 'm', input: [input], inputs: ['x'], outputs: ['y'] })),
+      named({ input: [input], model: 'm', inputs: ['x'], outputs: ['y'] }),
+    );
   });
 
   test('an edge may lead to another argument', () => {

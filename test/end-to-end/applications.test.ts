@@ -183,6 +183,10 @@ suite('the applications', (test) => {
         [['image-gallery', '--client', 'nobody'], 3, /no picture of nobody; --images FOLDER/],
         [['ensemble', '--image', text, '--weights=-1,1'], 2, /each 0 or more.*found -1,1/],
         [['ensemble', '--image', text, '--weights', '0,0'], 2, /one above 0, found 0,0/],
+        [['image-match', '--image', text], 2, /--other: is missing/],
+        [['image-match', '--other', text], 2, /--image: is missing/],
+        [['image-match', '--alike', '2'], 2, /--alike: expected a number from -1 to 1/],
+        [['image-match', '--alike', '0.1'], 2, /--different: 0\.75 is above --alike, 0\.1/],
         [['big-sum', '--n', '99999999999', '--parts', '9'], 1, /max_terms.*more --parts/],
         [['big-sum', '--budget', '0.001'], 5, /--budget SECONDS/],
       ];

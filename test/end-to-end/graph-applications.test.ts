@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
+import { status } from '@grpc/grpc-js';
 import sharp from 'sharp';
 
 import {
@@ -11,15 +12,18 @@ import {
   join,
   map,
   math,
+  numbersOf,
   onFailure,
   parallel,
   sequence,
   step,
   storage,
+  tensorOf,
   withLimits,
 } from '../../applications/sdk/index.js';
 import type { Flow, None, Text } from '../../applications/sdk/index.js';
 import { paintShape, seededRandom, SHAPES } from '../../applications/sdk/painter.js';
+import type { Shape } from '../../applications/sdk/painter.js';
 import { FractoryError } from '../../runtime/errors.js';
 import { assert, rejects, suite } from '../suite.js';
 import { ForeignClient } from './foreign-client.js';
@@ -46,6 +50,15 @@ interface GalleryAnswer {
   readonly failed: number;
   readonly storedAs: string;
   readonly results: readonly Row[];
+}
+
+interface MatchAnswer {
+  readonly answer: string;
+  readonly similarity: number;
+  readonly verdict: string;
+  readonly image: string;
+  readonly other: string;
+  readonly runs: readonly { readonly receipts: readonly { readonly operation: string }[] }[];
 }
 
 async function connected(topology: 'ring' | 'star'): Promise<DataCenter & Disposable> {
@@ -205,6 +218,88 @@ suite('applications that need more than a sequence', (test) => {
             weight * (result.top.find((one) => one.label === answer.label)?.probability ?? 0);
         }
         assert.ok(Math.abs(expected - answer.probability) < 1e-9);
+      },
+      { timeoutMs },
+    );
+
+    test(
+      `image-match as a ${topology} compares two pictures`,
+      async () => {
+        const live = await shared.get();
+        const match = (...args: string[]): Promise<MatchAnswer> =>
+          live.json<MatchAnswer>('run', 'image-match', ...args, '--topology', topology);
+        const paint = async (folder: string, shape: Shape, seed: number): Promise<string> => {
+          const file = path.join(live.folder, folder, 'match.png');
+          await mkdir(path.dirname(file), { recursive: true });
+          await writeFile(file, await paintShape(shape, seededRandom(seed)));
+          return file;
+        };
+        // Three pictures of the same name: they are not taken for one.
+        const star = await paint('one', 'star', 1);
+        const another = await paint('two', 'star', 2);
+        const circle = await paint('three', 'circle', 3);
+        const shapes = ['--client', `match-${topology}`, '--model', 'shapes'];
+        const same = await match(...shapes, '--image', star, '--other', star);
+        assert.ok(same.similarity > 1 - 1e-6, String(same.similarity));
+        assert.is(same.verdict, 'alike');
+        const alike = await match(...shapes, '--image', star, '--other', another);
+        const unlike = await match(...shapes, '--image', star, '--other', circle);
+        assert.ok(alike.similarity > unlike.similarity + 0.1, JSON.stringify([alike, unlike]));
+        assert.equal(
+          [alike.image, alike.other],
+          [`match-${topology}/match.png`, `match-${topology}/other-match.png`],
+        );
+        const operations = alike.runs[0]?.receipts.map(({ operation }) => operation).sort();
+        assert.equal(operations, [
+          ...['cnn.embed', 'cnn.embed', 'math.cosine', 'storage.read', 'storage.read'],
+        ]);
+        // What is called alike is the caller's to say.
+        const strict = ['--alike', '1', '--different', '1'];
+        const told = await match(...shapes, '--image', star, '--other', another, ...strict);
+        assert.is(told.verdict, 'different');
+        assert.match(told.answer, /^similarity 0\.\d\d: different$/);
+        const drawn = await live.ok('run', 'image-match', '--topology', topology);
+        assert.match(drawn.stdout, /^answer +similarity \d\.\d\d: /);
+        assert.match(drawn.stderr, /drew two stars/);
+      },
+      { timeoutMs },
+    );
+
+    test(
+      `tensors go through a model as a ${topology}, and come back the same`,
+      async () => {
+        using dataCenter = await connected(topology);
+        const picture = { client: 'tensors', name: 'star.png' };
+        await dataCenter.files.write(picture, await paintShape('star', seededRandom(4)));
+        const read = storage.read(picture);
+        const embedded = sequence(read, cnn.embed({ model: 'shapes' }));
+        const { result: vector } = await dataCenter.run(embedded);
+        const numbers = numbersOf(vector);
+        assert.equal([vector.datatype, vector.shape], ['FP32', [BigInt(numbers.length)]]);
+        assert.ok(numbers.some((number) => number !== 0));
+        const turned = Array.from(numbers, (number) => -number);
+        const opposite = await dataCenter.run(sequence(embedded, math.cosine({ b: turned })));
+        assert.ok(opposite.result < -1 + 1e-6, String(opposite.result));
+
+        const input = tensorOf('FP32', [1, 3, 64, 64], new Float32Array(3 * 64 * 64).fill(0.5));
+        const once = await dataCenter.run(cnn.infer({ model: 'shapes', input, outputs: [] }));
+        const [logits] = once.result;
+        assert.ok(logits);
+        assert.is(numbersOf(logits).length, 4);
+        const stored = { client: 'tensors', name: 'logits.json' };
+        await dataCenter.run(
+          sequence(cnn.infer({ model: 'shapes', input: [input] }), storage.write(stored)),
+        );
+        const written = JSON.parse((await dataCenter.files.read(stored)).toString()) as {
+          datatype: string;
+          data: string;
+        };
+        assert.is(written.datatype, 'FP32');
+        assert.is(written.data, Buffer.from(logits.data).toString('base64'));
+        const wrong = tensorOf('FP32', [1, 3], [1, 2, 3]);
+        await rejects(dataCenter.run(cnn.infer({ model: 'shapes', input: wrong })), FractoryError, {
+          code: status.INVALID_ARGUMENT,
+        });
       },
       { timeoutMs },
     );

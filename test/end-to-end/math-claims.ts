@@ -1,5 +1,6 @@
 import { assert } from '../suite.js';
 import type { ForeignClient } from './foreign-client.js';
+import { base64 } from './wire.js';
 import type { Claims } from './wire.js';
 
 const timeoutMs = 60_000;
@@ -70,6 +71,20 @@ export const mathClaims: Claims = (test, wire) => {
       assert.ok(text.length > 0);
       const symbolic = await math.call<{ text: string }>('MathService/Expand', { n: '2' });
       assert.match(symbolic.text, /a\^2 \+ 2 ?\*? ?a ?\*? ?b \+ b\^2/);
+    },
+    { timeoutMs },
+  );
+
+  test(
+    'gets the cosine of two vectors, as numbers or as tensors',
+    async () => {
+      const math = await wire.at('math');
+      const data = base64(new Uint8Array(Float32Array.of(3, 4).buffer));
+      const a = { tensor: { datatype: 'FP32', shape: ['2'], data } };
+      const request = { a, b: { numbers: [4, 3] } };
+      assert.equal(await math.call('MathService/Cosine', request), { result: 0.96 });
+      const zero = await math.failure('MathService/Cosine', { a, b: { numbers: [0, 0] } });
+      assert.equal([zero.code, zero.reason], ['invalid_argument', 'ZERO_VECTOR']);
     },
     { timeoutMs },
   );

@@ -9,6 +9,7 @@ import { ForeignClient } from './foreign-client.js';
 import { LiveDataCenter, Shared } from './live-data-center.js';
 import type { Status } from './live-data-center.js';
 import { mathClaims } from './math-claims.js';
+import { openInferenceClaims } from './open-inference-claims.js';
 import { runClaims } from './run-claims.js';
 import { storageClaims } from './storage-claims.js';
 import type { Wire } from './wire.js';
@@ -76,6 +77,7 @@ suite('a foreign client', (test) => {
         assert.equal(await client.services(), [
           ...['ControllerService', typed[type] ?? ''].sort().map((name) => `fractory.v1.${name}`),
           'grpc.health.v1.Health',
+          ...(type === 'cnn' ? ['inference.GRPCInferenceService'] : []),
         ]);
         assert.equal(await client.call('grpc.health.v1.Health/Check', {}), { status: 'SERVING' });
       }
@@ -108,7 +110,7 @@ suite('a foreign client', (test) => {
         ApplicationService: ['Cancel', 'Get', 'List', 'ListMembers', 'ListOperations', 'Run'],
         CnnService: ['ListModels', 'Predict'],
         ControllerService: ['Connect', 'Describe', 'Invoke'],
-        MathService: ['Binomial', 'Evaluate', 'Expand', 'Factorial', 'ShiftLeft'],
+        MathService: ['Binomial', 'Cosine', 'Evaluate', 'Expand', 'Factorial', 'ShiftLeft'],
         StorageService: ['Delete', 'Get', 'List', 'Put', 'Stat'],
       };
       for (const [service, names] of Object.entries(expected))
@@ -117,7 +119,10 @@ suite('a foreign client', (test) => {
     { timeoutMs },
   );
 
-  for (const claims of [storageClaims, mathClaims, cnnClaims, runClaims, capabilityClaims])
+  for (const claims of [
+    ...[storageClaims, mathClaims, cnnClaims, openInferenceClaims],
+    ...[runClaims, capabilityClaims],
+  ])
     claims(test, wire);
 
   test(

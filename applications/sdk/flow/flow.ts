@@ -1,5 +1,11 @@
-import { integerValue, listValue, numberValue, textValue } from '../../../protos/values.js';
-import type { Value } from '../../../protos/gen/fractory/v1/value.js';
+import {
+  integerValue,
+  listValue,
+  numberValue,
+  tensorValue,
+  textValue,
+} from '../../../protos/values.js';
+import type { Tensor, Value } from '../../../protos/gen/fractory/v1/value.js';
 import { invalidArgument } from '../../../runtime/errors.js';
 import type { FractoryError } from '../../../runtime/errors.js';
 
@@ -53,7 +59,8 @@ export interface Flow<In, Out> {
 export type AnyFlow = Flow<never, unknown>;
 
 /** Plain data as an argument: bigint = exact integer. `undefined` is left out. */
-export type ArgumentInput = string | bigint | number | readonly ArgumentInput[] | undefined;
+export type ArgumentInput =
+  string | bigint | number | Tensor | readonly ArgumentInput[] | undefined;
 
 /** A flow of one step; for operations that the SDK has no builder for. `input` names the argument that takes what flows in. */
 export function step<In, Out>(
@@ -135,5 +142,6 @@ export function valueOf(given: Exclude<ArgumentInput, undefined>): Value {
   if (typeof given === 'bigint') return integerValue(given);
   if (typeof given === 'number') return numberValue(given);
   if (typeof given === 'string') return textValue(given);
+  if ('datatype' in given) return tensorValue(given);
   return listValue(given.flatMap((element) => (element === undefined ? [] : [valueOf(element)])));
 }

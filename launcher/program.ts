@@ -9,12 +9,15 @@ import { addDoctor } from './commands/doctor.js';
 import { addDown } from './commands/down.js';
 import { withExamples } from './commands/examples.js';
 import { addLogs } from './commands/logs.js';
+import { addModels } from './commands/models.js';
 import { addNode } from './commands/node.js';
+import { addPredict } from './commands/predict.js';
 import { addRun } from './commands/run.js';
 import { addSetup } from './commands/setup.js';
 import { addStatus } from './commands/status.js';
 import { addSupervise } from './commands/supervise.js';
 import { addTax } from './commands/tax.js';
+import { addTrain } from './commands/train.js';
 import { addUp } from './commands/up.js';
 
 const EXIT_CODES = `
@@ -35,10 +38,12 @@ export function makeProgram(context: CommandContext): Command {
     ['./datacenter up', 'start the data center and watch its logs'],
     ['./datacenter status', 'in another terminal: who is there and who leads'],
     ['./datacenter run shift-left --n 7 --m 9', 'run an application'],
+    ['./datacenter predict photos/', 'ask a model about pictures'],
     ['./datacenter doctor', 'what is missing, and what mends it'],
   ]);
   for (const add of [
     ...[addDemo, addUp, addStatus, addDown, addLogs, addRun, addApps, addNode],
+    ...[addModels, addPredict, addTrain],
     ...[addTax, addDoctor, addSetup, addConfig, addSupervise],
   ])
     add(program, context);

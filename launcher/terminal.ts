@@ -6,13 +6,14 @@ import type { Colours } from './colours.js';
 export class Terminal {
   readonly outputColours: Colours;
   readonly errorColours: Colours;
-  readonly #interactive: boolean;
+  /** Somebody watches standard error: a line may move there. */
+  readonly interactive: boolean;
   #moving = false;
 
   constructor(config: TerminalConfig) {
     this.outputColours = coloursFor(config.outputColours);
     this.errorColours = coloursFor(config.errorColours);
-    this.#interactive = config.interactive;
+    this.interactive = config.interactive;
   }
 
   /** Data: what another program may read. */
@@ -39,14 +40,28 @@ export class Terminal {
     this.note(`${this.errorColours.red('error:')} ${text}`);
   }
 
+  /** Width of the terminal behind standard error, characters; 80 where there is none. */
+  get columns(): number {
+    return process.stderr.columns || 80;
+  }
+
+  /** Replaces the line that moves; '' takes it away. Shows nothing where there is no terminal. */
+  moving(text: string): void {
+    if (!this.interactive) return;
+    if (text === '') this.#settle();
+    else {
+      process.stderr.write(`\r\u001b[K${this.errorColours.dim(text)}`);
+      this.#moving = true;
+    }
+  }
+
   /** How far something has come: one line that moves on a terminal, lines elsewhere. */
   progress(text: string): void {
-    if (!this.#interactive) {
+    if (!this.interactive) {
       this.note(text);
       return;
     }
-    process.stderr.write(`\r\u001b[K${this.errorColours.dim(text)}`);
-    this.#moving = true;
+    this.moving(text);
   }
 
   /** The line that moves is gone before anything else appears. */

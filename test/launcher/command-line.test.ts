@@ -19,6 +19,12 @@ const endings: readonly Ending[] = [
   { args: ['run', 'no-such-application'], code: 3, stderr: /there is no application no-such/ },
   { args: ['status'], code: 5, stderr: /no data center is running in .*; \.\/datacenter up/ },
   { args: ['node', 'math'], code: 5, stderr: /no data center is running/ },
+  { args: ['models'], code: 5, stderr: /no data center is running/ },
+  { args: ['models', 'pin', 'a'], code: 2, stderr: /NAME@VERSION, such as a@1/ },
+  { args: ['models', 'load', 'a@x'], code: 2, stderr: /whole number from 1/ },
+  { args: ['predict'], code: 2, stderr: /missing required argument 'file'/ },
+  { args: ['predict', 'a.jpg', '--top', '0'], code: 2, stderr: /from 1 to 1000/ },
+  { args: ['predict', 'a.jpg'], code: 5, stderr: /no data center is running/ },
   { args: ['logs'], code: 3, stderr: /no logs yet/ },
   { args: ['down'], code: 0, stderr: /no data center is running/ },
   { args: ['up', '--config', '/nowhere.ini'], code: 3, stderr: /no configuration \/nowhere\.ini/ },
@@ -50,6 +56,8 @@ suite('command line', (test) => {
         'doctor',
         'setup',
         'tax',
+        'models',
+        'predict',
       ];
       const results = await Promise.all(
         [[], ['config'], ['config', 'show'], ...all.map((name) => [name])].map((command) =>

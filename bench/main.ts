@@ -1,6 +1,8 @@
 import { parseArgs } from 'node:util';
 
 import { measureChecks } from './checks.js';
+import { measureCnnServing } from './cnn-serving.js';
+import { measureCnnTraining } from './cnn-training.js';
 import { measureCopy } from './copy.js';
 import { measureHops } from './hop.js';
 import { measureImagePrediction } from './image-prediction.js';
@@ -16,9 +18,11 @@ import type { Finding } from './statistics.js';
 const MEASURES: Readonly<Record<string, (rounds: number) => Promise<Finding[]>>> = {
   hops: measureHops,
   'image-prediction': measureImagePrediction,
+  'cnn-serving': measureCnnServing,
   transfer: measureTransfer,
   tax: measureTax,
   copy: measureCopy,
+  'cnn-training': measureCnnTraining,
   revocation: measureRevocation,
   checks: measureChecks,
   'start-up': measureStartUp,

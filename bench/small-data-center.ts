@@ -12,6 +12,7 @@ import type { Device, DeviceContext, KernelAccess } from '../controllers/kernel/
 import { FractoryNode } from '../controllers/kernel/node.js';
 import { makeApplicationDevice } from '../controllers/application/device.js';
 import { silentLogger } from '../runtime/logger.js';
+import type { Member } from '../zookeeper/coordinator.js';
 import { createCoordinator } from '../zookeeper/create.js';
 import { EmbeddedCoordinator } from '../zookeeper/embedded/server.js';
 
@@ -42,8 +43,11 @@ export class SmallDataCenter implements AsyncDisposable {
     this.#undo = undo;
   }
 
-  /** `members`: device types by member name. */
-  static async start(members: Readonly<Record<string, string>>): Promise<SmallDataCenter> {
+  /** `members`: device types by member name. `settings`: lines for the section of a type. */
+  static async start(
+    members: Readonly<Record<string, string>>,
+    settings: Readonly<Record<string, readonly string[]>> = {},
+  ): Promise<SmallDataCenter> {
     const statePath = await mkdtemp(path.join(tmpdir(), 'fractory-bench-'));
     const log = silentLogger();
     const server = new EmbeddedCoordinator({
@@ -54,7 +58,7 @@ export class SmallDataCenter implements AsyncDisposable {
       ...{ kind: 'embedded', connect: server.address, sessionTimeoutMs: 10_000 },
     };
     const config = path.join(statePath, 'data_center.ini');
-    await writeFile(config, iniFor(statePath, Object.values(members)));
+    await writeFile(config, iniFor(statePath, Object.values(members), settings));
     const children = Object.entries(members).map(([name, type]) =>
       startNode(name, type, config, statePath, server.address),
     );
@@ -73,12 +77,23 @@ export class SmallDataCenter implements AsyncDisposable {
     return this.#children.map((child) => child.pid ?? 0);
   }
 
+  /** Throws where there is no member of that name. */
+  member(name: string): Member {
+    const member = this.kernel.members().find(({ id }) => id === name);
+    if (!member) throw new Error(`there is no member ${name}`);
+    return member;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const undo of this.#undo) await undo();
   }
 }
 
-function iniFor(statePath: string, types: readonly string[]): string {
+function iniFor(
+  statePath: string,
+  types: readonly string[],
+  settings: Readonly<Record<string, readonly string[]>>,
+): string {
   const unique = [...new Set(types)];
   return [
     '[DataCenter]',
@@ -90,6 +105,7 @@ function iniFor(statePath: string, types: readonly string[]): string {
       `[${type}_controller]`,
       `paths_to_controller = controllers/${type}/main.ts`,
       `routing = ${type === 'storage' ? 'leader' : 'any'}`,
+      ...(settings[type] ?? []),
     ]),
   ].join('\n');
 }

@@ -281,7 +281,7 @@ suite('applications that need more than a sequence', (test) => {
         const opposite = await dataCenter.run(sequence(embedded, math.cosine({ b: turned })));
         assert.ok(opposite.result < -1 + 1e-6, String(opposite.result));
 
-        const input = tensorOf('FP32', [1, 3, 64, 64], new Float32Array(3 * 64 * 64).fill(0.5));
+        const input = tensorOf('FP32', [1, 3, 48, 48], new Float32Array(3 * 48 * 48).fill(0.5));
         const once = await dataCenter.run(cnn.infer({ model: 'shapes', input, outputs: [] }));
         const [logits] = once.result;
         assert.ok(logits);

@@ -69,10 +69,15 @@ export function fromStatus(error: ServiceError | StatusObject): FractoryError {
       // Details that can't be read don't hide the error itself.
     }
   }
-  const code = knownCode(error.code);
+  const code = isBrokenStream(error) ? status.UNAVAILABLE : knownCode(error.code);
   return new FractoryError(code, defaultReason(code), error.details || messageOf(error), {
     cause: error,
   });
+}
+
+/** A connection that dies in the middle of a call is INTERNAL to grpc-js on some versions of Node.js; nothing but its text tells it from a server's bug. */
+function isBrokenStream({ code, details }: ServiceError | StatusObject): boolean {
+  return code === status.INTERNAL && details.startsWith('Received RST_STREAM');
 }
 
 export function fromRpcStatus(rpc: Status): FractoryError {

@@ -10,6 +10,9 @@ import type { RunReply, SessionSource, TaskReplies, WorkerTask } from './message
 import { loadSession } from './session.js';
 import type { LoadedSession } from './session.js';
 
+// The native half of ONNX Runtime doesn't know Float16Array. Where the engine has none, as in Node.js 20, the JavaScript half hands over the bits.
+Reflect.deleteProperty(globalThis, 'Float16Array');
+
 /** Outputs from this size on move to the other thread, smaller ones are copied: cheaper for them. */
 const MOVED_BYTES = 16 * 1024;
 

@@ -163,7 +163,7 @@ suite('the life of a data center', (test) => {
       const again = await dataCenter.ok('up', '--detach');
       assert.match(again.stderr, /the launcher before \(pid \d+\) was killed/);
     },
-    { timeoutMs: 60_000, skip },
+    { timeoutMs: 150_000, skip },
   );
 
   test(

@@ -1,0 +1,303 @@
+import type { Clock } from '../../runtime/clock.js';
+import type { Message, Versions } from '../wire/messages.js';
+import { COMPOUND_BYTES, COMPOUND_PART_BYTES, MAX_PARTS } from '../wire/packet.js';
+import type { RemoteMember } from '../wire/push-pull.js';
+import { Awareness } from './awareness.js';
+import { incompatibility } from './compatibility.js';
+import { encodedOf } from './encoded.js';
+import { pushPullMs, retransmits } from './formulas.js';
+import { isGone, OwnTable } from './member.js';
+import type { Endpoint, MemberTable, MemberView } from './member.js';
+import { Membership } from './membership.js';
+import type { MemberChange } from './membership.js';
+import { pickMembers, Prober } from './prober.js';
+import type { Profile } from './profile.js';
+import { Rumours } from './rumours.js';
+
+/** How a member reaches others. It owns sockets, or stands for them in a simulation. */
+export interface Transport {
+  /** Bytes of a packet that are not messages: label and encryption. */
+  readonly overheadBytes: number;
+  /** One packet, which may be lost. */
+  send(to: Endpoint, messages: readonly Message[]): void;
+  /** Asks over TCP, and says so if it answered in time. */
+  pingByTcp(member: MemberView, timeoutMs: number, answered: () => void): void;
+  /** Exchanges all that is known over TCP. Rejects where it can't. */
+  exchange(withWhom: Endpoint, join: boolean): Promise<void>;
+}
+
+/** What a program on top puts into gossip, and hears from it. */
+export interface Delegate {
+  /** A message of others; `bytes` are its own. */
+  onUserMessage?(bytes: Uint8Array): void;
+  /** State of its own for an exchange. */
+  localState?(join: boolean): Uint8Array;
+  /** State of the other side in an exchange. */
+  mergeState?(bytes: Uint8Array, join: boolean): void;
+  /** Rides on answers to pings. */
+  ackPayload?(): Uint8Array;
+  /** A member answered after so long, with what rode on it. */
+  onAnswer?(member: MemberView, roundTripMs: number, payload: Uint8Array): void;
+}
+
+export interface GossipMemberOptions {
+  readonly name: string;
+  readonly endpoint: Endpoint;
+  /** At most 512 bytes. */
+  readonly meta: Uint8Array;
+  readonly versions: Versions;
+  readonly profile: Profile;
+  readonly clock: Clock;
+  /** 0 to 1, not 1. */
+  readonly random: () => number;
+  readonly transport: Transport;
+  readonly delegate?: Delegate;
+  /** Default: one of its own. */
+  readonly table?: MemberTable;
+  readonly onChange?: (change: MemberChange) => void;
+}
+
+/** Gone members are forgotten after so many times the time in which they still hear rumours: then a restart is a new member. */
+const FORGET_AFTER = 2;
+
+/**
+ * A member of a cluster, without sockets and clocks of its own: packets and time come in, packets go out through the transport. The same code runs in the
+ * simulator and on the network.
+ */
+export class GossipMember {
+  readonly table: MemberTable;
+  readonly awareness: Awareness;
+  readonly membership: Membership;
+  readonly #options: GossipMemberOptions;
+  readonly #rumours = new Rumours<Message>();
+  readonly #prober: Prober;
+  #endpoint: Endpoint;
+  #meta: Uint8Array;
+  #gossip: (() => void) | undefined;
+  #pushPull: () => void = () => undefined;
+  #running = false;
+
+  constructor(options: GossipMemberOptions) {
+    const { name, profile, clock, random, transport, delegate } = options;
+    this.#options = options;
+    this.#endpoint = options.endpoint;
+    this.#meta = options.meta;
+    this.table = options.table ?? new OwnTable();
+    this.awareness = new Awareness(profile.awarenessMaxMultiplier);
+    this.membership = new Membership(name, {
+      ...{ profile, clock, table: this.table, awareness: this.awareness },
+      spread: (message, finished) => {
+        this.#spread(message, message.name, finished);
+      },
+      changed: (change) => options.onChange?.(change),
+    });
+    const own = (): Endpoint => this.#endpoint;
+    this.#prober = new Prober({
+      ...{ profile, clock, random, table: this.table, awareness: this.awareness },
+      self: {
+        name,
+        get address() {
+          return own().address;
+        },
+        get port() {
+          return own().port;
+        },
+        ackPayload: () => delegate?.ackPayload?.() ?? NOTHING,
+      },
+      send: (to, messages) => {
+        this.#send(to, messages);
+      },
+      pingByTcp: (member, timeoutMs, answered) => {
+        transport.pingByTcp(member, timeoutMs, answered);
+      },
+      suspect: (accusation) => {
+        this.membership.suspect(accusation);
+      },
+      answered: (member, roundTripMs, payload) =>
+        delegate?.onAnswer?.(member, roundTripMs, payload),
+    });
+  }
+
+  get name(): string {
+    return this.#options.name;
+  }
+
+  /** Rumours that are still to be passed on. */
+  get rumours(): number {
+    return this.#rumours.size;
+  }
+
+  /** Enters itself and begins to probe and to gossip. `endpoint`: where others reach it, if that is known only now. */
+  start(endpoint = this.#endpoint): void {
+    this.#endpoint = endpoint;
+    this.#running = true;
+    this.#announce();
+    this.#begin();
+  }
+
+  /** Begins as a member that everybody knows already, with this incarnation: so a simulation begins. */
+  startKnown(incarnation: number): void {
+    this.#running = true;
+    this.membership.resume(incarnation);
+    this.#begin();
+  }
+
+  /** Ends at once, without a word. */
+  stop(): void {
+    this.#running = false;
+    this.#prober.stop();
+    this.membership.stop();
+    this.#gossip?.();
+    this.#pushPull();
+  }
+
+  /** Tells everybody other tags; resolves when it was passed on often enough. */
+  updateMeta(meta: Uint8Array): Promise<void> {
+    this.#meta = meta;
+    return new Promise((resolve) => {
+      this.#announce(resolve);
+    });
+  }
+
+  /** Says goodbye; resolves when it was passed on often enough, at once where nobody is left. Goes on answering until `stop`. */
+  leave(): Promise<void> {
+    return new Promise((resolve) => {
+      const isAlone = this.membership.isAlone;
+      this.membership.leave(resolve);
+      if (isAlone) resolve();
+    });
+  }
+
+  /** Tells everybody a message of the program on top. */
+  broadcast(bytes: Uint8Array, finished?: () => void): void {
+    this.#spread({ kind: 'user', payload: bytes }, undefined, finished);
+  }
+
+  /** A packet arrived. */
+  receive(messages: readonly Message[], from: Endpoint): void {
+    if (!this.#running) return;
+    for (const message of messages) this.#take(message, from);
+  }
+
+  /** What an exchange says of the members. */
+  *remoteMembers(): Generator<RemoteMember> {
+    for (const { name, address, port, meta, versions, incarnation, state } of this.table)
+      yield { name, address, port, meta, versions, incarnation, state };
+  }
+
+  /** Why what the other side of an exchange holds can't be taken; undefined = it can. */
+  incompatibility(remote: readonly RemoteMember[]): string | undefined {
+    return incompatibility([this.table, remote]);
+  }
+
+  /** Takes what the other side of an exchange holds of one member. */
+  merge(remote: RemoteMember): void {
+    if (this.#running) this.membership.merge(remote);
+  }
+
+  /** The process was away for so long, ms: it doubts itself before others. */
+  stalled(forMs: number): void {
+    const { profile } = this.#options;
+    if (forMs < profile.probeTimeoutMs) return;
+    this.awareness.add(1);
+    this.#prober.stalled();
+  }
+
+  #begin(): void {
+    this.#prober.start();
+    const { profile, random } = this.#options;
+    if (profile.pushPullIntervalMs > 0) this.#pushPullIn(random() * profile.pushPullIntervalMs);
+  }
+
+  #announce(finished?: () => void): void {
+    const { versions } = this.#options;
+    this.membership.announce({ ...this.#endpoint, meta: this.#meta, versions }, finished);
+  }
+
+  #take(message: Message, from: Endpoint): void {
+    switch (message.kind) {
+      case 'ping':
+        this.#prober.onPing(message, from);
+        return;
+      case 'indirectPing':
+        this.#prober.onIndirectPing(message, from);
+        return;
+      case 'ack':
+        this.#prober.onAck(message);
+        return;
+      case 'nack':
+        this.#prober.onNack(message.sequence);
+        return;
+      case 'alive':
+        this.membership.alive(message);
+        return;
+      case 'suspect':
+        this.membership.suspect(message);
+        return;
+      case 'dead':
+        this.membership.dead(message);
+        return;
+      case 'user':
+        this.#options.delegate?.onUserMessage?.(message.payload);
+    }
+  }
+
+  /** With as many rumours as there is room for. */
+  #send(to: Endpoint, messages: readonly Message[]): void {
+    let bytes = 0;
+    for (const message of messages) bytes += encodedOf(message).length + COMPOUND_PART_BYTES;
+    const rumours = this.#takeRumours(bytes, MAX_PARTS - messages.length);
+    this.#options.transport.send(to, rumours.length === 0 ? messages : [...messages, ...rumours]);
+  }
+
+  #takeRumours(usedBytes: number, maxParts: number): Message[] {
+    if (this.#rumours.size === 0) return [];
+    const { profile, transport } = this.#options;
+    const room = profile.packetBytes - transport.overheadBytes - COMPOUND_BYTES - usedBytes;
+    const limit = retransmits(profile, this.table.size);
+    return this.#rumours.take(room, COMPOUND_PART_BYTES, maxParts, limit);
+  }
+
+  #spread(message: Message, about: string | undefined, finished?: () => void): void {
+    const rumour = { message, bytes: encodedOf(message).length, about };
+    this.#rumours.add(finished ? { ...rumour, finished } : rumour);
+    this.#gossipSoon();
+  }
+
+  /** Rumours that find no ping to ride on go out by themselves. There is no tick while there is none. */
+  #gossipSoon(): void {
+    if (this.#gossip || !this.#running) return;
+    const { clock, profile } = this.#options;
+    this.#gossip = clock.schedule(profile.gossipIntervalMs, () => {
+      this.#gossip = undefined;
+      this.#gossipNow();
+      if (this.#rumours.size > 0) this.#gossipSoon();
+    });
+  }
+
+  #gossipNow(): void {
+    const { profile, random, clock, transport, name } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const hears = (view: MemberView): boolean =>
+      view.name !== name && (!isGone(view) || nowMs - view.since < profile.gossipToTheDeadMs);
+    for (const member of pickMembers(this.table, random, profile.gossipMembers, hears)) {
+      const rumours = this.#takeRumours(0, MAX_PARTS);
+      if (rumours.length === 0) return;
+      transport.send(member, rumours);
+    }
+  }
+
+  #pushPullIn(delayMs: number): void {
+    const { clock, profile, random, name, transport } = this.#options;
+    this.#pushPull = clock.schedule(delayMs, () => {
+      this.membership.forget(FORGET_AFTER * profile.gossipToTheDeadMs);
+      const fits = (view: MemberView): boolean => view.name !== name && view.state === 'alive';
+      const [member] = pickMembers(this.table, random, 1, fits);
+      // Another one comes; probes tell who is not there.
+      if (member) transport.exchange(member, false).catch(() => undefined);
+      this.#pushPullIn(pushPullMs(profile, this.table.size));
+    });
+  }
+}
+
+const NOTHING = new Uint8Array();

@@ -1,0 +1,139 @@
+import { createSocket } from 'node:dgram';
+import type { RemoteInfo, Socket as UdpSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+
+import { deadlineExceeded, unavailable } from '../../runtime/errors.js';
+import type { Endpoint } from '../core/member.js';
+import { addressBytes, addressText, endpointText } from './address.js';
+
+/** Packets wait in the system while the event loop is busy. */
+const RECEIVE_BUFFER_BYTES = 2 * 1024 ** 2;
+/** Connections that others have open here. */
+const MAX_CONNECTIONS = 128;
+/** Where any port will do: tries until one is free for UDP and TCP alike. */
+const PORT_TRIES = 20;
+
+export interface SocketEvents {
+  packet(bytes: Uint8Array, from: Endpoint): void;
+  /** The connection is the receiver's: it ends it. */
+  connection(socket: Socket): void;
+  /** A packet could not be sent. */
+  unsent(error: Error): void;
+}
+
+/** One UDP and one TCP socket on the same port. Owns them and all connections. */
+export class Sockets implements AsyncDisposable {
+  readonly #udp: UdpSocket;
+  readonly #tcp: Server;
+  readonly #connections = new Set<Socket>();
+  readonly local: Endpoint;
+
+  private constructor(udp: UdpSocket, tcp: Server, events: SocketEvents) {
+    this.#udp = udp;
+    this.#tcp = tcp;
+    const { address, port } = tcp.address() as AddressInfo;
+    this.local = { address: addressBytes(address), port };
+    udp.on('message', (bytes: Buffer, from: RemoteInfo) => {
+      events.packet(bytes, { address: addressBytes(from.address), port: from.port });
+    });
+    udp.on('error', (error) => {
+      events.unsent(error);
+    });
+    tcp.on('connection', (socket: Socket) => {
+      this.#own(socket);
+      if (this.#connections.size > MAX_CONNECTIONS) socket.destroy();
+      else events.connection(socket);
+    });
+  }
+
+  /** `port` 0 = any. Rejects with what the system says, such as EADDRINUSE. */
+  static async open(host: string, port: number, events: SocketEvents): Promise<Sockets> {
+    for (let tries = 1; ; tries++) {
+      const tcp = createServer({ noDelay: true });
+      try {
+        await listening(tcp, host, port);
+        const udp = await bound(host, (tcp.address() as AddressInfo).port);
+        return new Sockets(udp, tcp, events);
+      } catch (error) {
+        tcp.close();
+        if (port !== 0 || tries >= PORT_TRIES) throw error;
+      }
+    }
+  }
+
+  /** Sends one packet; what can't be sent is lost like any other. */
+  send(bytes: Uint8Array, to: Endpoint): void {
+    const host = addressText(to.address);
+    // Nobody listens on port 0; the library would throw.
+    if (host === undefined || to.port === 0) return;
+    this.#udp.send(bytes, to.port, host, () => undefined);
+  }
+
+  /** Opens a connection. UNAVAILABLE, or DEADLINE_EXCEEDED after so long; all that follows on it has the same deadline. */
+  async dial(to: Endpoint, timeoutMs: number): Promise<Socket> {
+    const host = addressText(to.address);
+    if (host === undefined || to.port === 0)
+      throw unavailable('NOT_REACHED', `${endpointText(to)} is no address to connect to`);
+    const socket = connect({ host, port: to.port, noDelay: true });
+    this.#own(socket);
+    this.limit(socket, timeoutMs);
+    try {
+      await once(socket, 'connect');
+      return socket;
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw unavailable('NOT_REACHED', `${endpointText(to)}: ${why}`, { cause: error });
+    }
+  }
+
+  /** Ends a connection after so long, whatever happens on it. */
+  limit(socket: Socket, timeoutMs: number): void {
+    const timer = setTimeout(() => {
+      socket.destroy(deadlineExceeded(`nothing was finished within ${String(timeoutMs)} ms`));
+    }, timeoutMs).unref();
+    socket.once('close', () => {
+      clearTimeout(timer);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.#connections) socket.destroy();
+    await Promise.all([
+      new Promise<void>((resolve) => {
+        this.#udp.close(resolve);
+      }),
+      new Promise((resolve) => this.#tcp.close(resolve)),
+    ]);
+  }
+
+  #own(socket: Socket): void {
+    this.#connections.add(socket);
+    // What breaks is heard of by whoever reads or writes.
+    socket.on('error', () => undefined);
+    socket.once('close', () => {
+      this.#connections.delete(socket);
+    });
+  }
+}
+
+async function listening(server: Server, host: string, port: number): Promise<void> {
+  server.listen(port, host);
+  await once(server, 'listening');
+}
+
+async function bound(host: string, port: number): Promise<UdpSocket> {
+  const socket = createSocket({
+    type: host.includes(':') ? 'udp6' : 'udp4',
+    recvBufferSize: RECEIVE_BUFFER_BYTES,
+  });
+  try {
+    socket.bind(port, host);
+    await once(socket, 'listening');
+    return socket;
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+}

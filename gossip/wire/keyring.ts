@@ -1,0 +1,109 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+
+import { invalidArgument } from '../../runtime/errors.js';
+import { malformed, WireError } from './wire-error.js';
+
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const BLOCK_BYTES = 16;
+/** What encryption adds to a packet without padding: version, nonce, tag. */
+export const ENCRYPTION_BYTES = 1 + NONCE_BYTES + TAG_BYTES;
+/** 0 = padded (protocol 1), 1 = as long as it is. */
+const NEWEST_FORM = 1;
+
+const algorithms = new Map([
+  [16, 'aes-128-gcm'],
+  [24, 'aes-192-gcm'],
+  [32, 'aes-256-gcm'],
+] as const);
+
+/** Keys that a cluster shares: the first one encrypts, all of them decrypt. With AES-GCM; a key is 16, 24 or 32 bytes. */
+export class Keyring {
+  #keys: readonly Buffer[];
+
+  /** Throws INVALID_ARGUMENT for a key of another length; there has to be one. */
+  constructor(keys: readonly Uint8Array[]) {
+    this.#keys = keys.map(checked);
+    if (keys.length === 0) throw invalidArgument('key', 'a keyring needs a key');
+  }
+
+  /** The keys, the one that encrypts first. */
+  get keys(): readonly Uint8Array[] {
+    return this.#keys;
+  }
+
+  /** Accepts what is encrypted with this key too. */
+  add(key: Uint8Array): void {
+    if (!this.#keys.some((known) => known.equals(key))) this.#keys = [...this.#keys, checked(key)];
+  }
+
+  /** Encrypts with this key from now on. It has to be known: others must be able to read it before. */
+  use(key: Uint8Array): void {
+    const known = this.#keys.find((one) => one.equals(key));
+    if (!known) throw invalidArgument('key', 'is not in the keyring: add it everywhere first');
+    this.#keys = [known, ...this.#keys.filter((one) => one !== known)];
+  }
+
+  /** Accepts this key no more; the one that encrypts can't be removed. */
+  remove(key: Uint8Array): void {
+    if (this.#keys[0]?.equals(key)) throw invalidArgument('key', 'is the one that encrypts');
+    this.#keys = this.#keys.filter((one) => !one.equals(key));
+  }
+
+  /** `associated`: what has to be the same on the other side, and isn't sent here. */
+  seal(plain: Uint8Array, associated: Uint8Array): Uint8Array {
+    const [key] = this.#keys;
+    if (!key) throw new Error('a keyring without a key');
+    const nonce = randomBytes(NONCE_BYTES);
+    const cipher = createCipheriv(algorithmOf(key), key, nonce).setAAD(associated);
+    const sealed = [cipher.update(plain), cipher.final(), cipher.getAuthTag()];
+    return Buffer.concat([Uint8Array.of(NEWEST_FORM), nonce, ...sealed]);
+  }
+
+  /** Throws a WireError where no key fits. */
+  open(sealed: Uint8Array, associated: Uint8Array): Uint8Array {
+    const [form] = sealed;
+    if (form === undefined || form > NEWEST_FORM)
+      throw new WireError('undecryptable', `no form of encryption is called ${String(form)}`);
+    if (sealed.length < ENCRYPTION_BYTES)
+      throw new WireError('undecryptable', `${String(sealed.length)} bytes are too few to decrypt`);
+    for (const key of this.#keys) {
+      const plain = tryOpen(key, sealed, associated);
+      if (plain) return form === 0 ? withoutPadding(plain) : plain;
+    }
+    throw new WireError('undecryptable', `none of ${String(this.#keys.length)} keys decrypts it`);
+  }
+}
+
+function tryOpen(key: Buffer, sealed: Uint8Array, associated: Uint8Array): Buffer | undefined {
+  const nonce = sealed.subarray(1, 1 + NONCE_BYTES);
+  const end = sealed.length - TAG_BYTES;
+  const decipher = createDecipheriv(algorithmOf(key), key, nonce, { authTagLength: TAG_BYTES });
+  decipher.setAAD(associated).setAuthTag(sealed.subarray(end));
+  const plain = decipher.update(sealed.subarray(1 + NONCE_BYTES, end));
+  try {
+    return Buffer.concat([plain, decipher.final()]);
+  } catch {
+    // Its only complaint: the tag is not that of this key, these bytes and these associated ones.
+    return undefined;
+  }
+}
+
+/** PKCS #7. */
+function withoutPadding(plain: Uint8Array): Uint8Array {
+  const padding = plain[plain.length - 1] ?? 0;
+  if (padding === 0 || padding > BLOCK_BYTES || padding > plain.length)
+    throw malformed(`${String(padding)} bytes of padding`);
+  return plain.subarray(0, plain.length - padding);
+}
+
+function checked(key: Uint8Array): Buffer {
+  if (algorithms.has(key.length as 16)) return Buffer.from(key);
+  throw invalidArgument('key', `has ${String(key.length)} bytes, expected 16, 24 or 32`);
+}
+
+function algorithmOf(key: Buffer): 'aes-128-gcm' | 'aes-192-gcm' | 'aes-256-gcm' {
+  const algorithm = algorithms.get(key.length as 16);
+  if (!algorithm) throw new Error(`a key of ${String(key.length)} bytes`);
+  return algorithm;
+}

@@ -1,0 +1,75 @@
+import {
+  address,
+  checkMember,
+  MAX_NAME_BYTES,
+  meta,
+  name,
+  port,
+  uint32,
+  versions,
+} from './messages.js';
+import type { Alive } from './messages.js';
+import type { RawReader } from './raw-reader.js';
+import { RawWriter } from './raw-writer.js';
+import { boolean, record, uint } from './record.js';
+
+/** What somebody holds of a member, as it travels. */
+export const RemoteState = { alive: 0, suspect: 1, dead: 2, left: 3 } as const;
+export type RemoteState = keyof typeof RemoteState;
+
+/** One member in an exchange of all that two members know. */
+export interface RemoteMember extends Alive {
+  readonly state: RemoteState;
+}
+
+/** What stands before the members. */
+export interface PushPullHeader {
+  readonly members: number;
+  readonly userStateBytes: number;
+  /** Somebody who joins, rather than a regular exchange. */
+  readonly join: boolean;
+}
+
+export const MAX_MEMBERS = 1024 ** 2;
+export const MAX_USER_STATE_BYTES = 20 * 1024 ** 2;
+/** More than any member takes. */
+export const MAX_MEMBER_BYTES = 2 * MAX_NAME_BYTES + 1024;
+
+const header = record<PushPullHeader>({
+  members: ['Nodes', uint(MAX_MEMBERS)],
+  userStateBytes: ['UserStateLen', uint(MAX_USER_STATE_BYTES)],
+  join: ['Join', boolean()],
+});
+
+type Travelling = Omit<RemoteMember, 'state'> & { readonly state: number };
+
+const member = record<Travelling>({
+  ...{ incarnation: ['Incarnation', uint32], name: ['Name', name], address: ['Addr', address] },
+  ...{ port: ['Port', port], meta: ['Meta', meta], versions: ['Vsn', versions] },
+  state: ['State', uint(RemoteState.left)],
+});
+
+const states = Object.keys(RemoteState) as RemoteState[];
+
+export function encodeHeader(value: PushPullHeader): Uint8Array {
+  const writer = new RawWriter();
+  header.write(writer, value);
+  return writer.finish();
+}
+
+export function readHeader(reader: RawReader): PushPullHeader {
+  return header.read(reader);
+}
+
+/** Worth keeping for as long as the member is as it is: it is what an exchange costs most. */
+export function encodeMember(value: RemoteMember): Uint8Array {
+  const writer = new RawWriter();
+  member.write(writer, { ...value, state: RemoteState[value.state] });
+  return writer.finish();
+}
+
+export function readMember(reader: RawReader): RemoteMember {
+  const read = member.read(reader);
+  checkMember(read);
+  return { ...read, state: states[read.state] ?? 'dead' };
+}

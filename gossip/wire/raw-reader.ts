@@ -1,0 +1,184 @@
+import { malformed, WireError } from './wire-error.js';
+
+const MAX_DEPTH = 16;
+
+/**
+ * Reads MessagePack of both generations from bytes that may end anywhere: what is missing is told by a `truncated` WireError, and `offset` says how
+ * far what was read reaches. Text is taken as it is: addresses and tags are bytes in the same clothes.
+ */
+export class RawReader {
+  readonly #bytes: Buffer;
+  offset: number;
+
+  constructor(bytes: Uint8Array, offset = 0) {
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.offset = offset;
+  }
+
+  get left(): number {
+    return this.#bytes.length - this.offset;
+  }
+
+  byte(): number {
+    return this.#bytes.readUInt8(this.#take(1));
+  }
+
+  /** A view of the next bytes. */
+  bytes(length: number): Uint8Array {
+    const at = this.#take(length);
+    return this.#bytes.subarray(at, at + length);
+  }
+
+  uint32(): number {
+    return this.#bytes.readUInt32BE(this.#take(4));
+  }
+
+  /** How many keys and values follow. */
+  mapSize(maxSize: number): number {
+    const head = this.byte();
+    const size = this.#sizeOf(head, 0x80, 0xde);
+    if (size === undefined) throw malformed(`expected a map, found ${hex(head)}`);
+    if (size > maxSize)
+      throw new WireError('too_large', `a map of ${String(size)} keys, at most ${String(maxSize)}`);
+    return size;
+  }
+
+  text(maxBytes: number): string {
+    const bytes = this.raw(maxBytes);
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
+  }
+
+  /** Text, bytes, nothing or a list of small numbers: all of them are bytes. A view. */
+  raw(maxBytes: number): Uint8Array {
+    const head = this.byte();
+    if (head === 0xc0) return new Uint8Array();
+    const length = this.#rawLength(head);
+    if (length !== undefined) {
+      if (length > maxBytes) throw tooLong(length, maxBytes);
+      return this.bytes(length);
+    }
+    const count = this.#sizeOf(head, 0x90, 0xdc);
+    if (count === undefined) throw malformed(`expected bytes, found ${hex(head)}`);
+    if (count > maxBytes) throw tooLong(count, maxBytes);
+    return Uint8Array.from({ length: count }, () => this.uint(0xff));
+  }
+
+  /** A whole number, however it is written. */
+  uint(max: number): number {
+    const head = this.byte();
+    const value = head === 0xc0 ? 0 : this.#number(head);
+    if (value === undefined) throw malformed(`expected a number, found ${hex(head)}`);
+    if (!Number.isInteger(value) || value < 0 || value > max)
+      throw malformed(`${String(value)} is not a whole number from 0 to ${String(max)}`);
+    return value;
+  }
+
+  boolean(): boolean {
+    const head = this.byte();
+    if (head === 0xc0 || head === 0xc2) return false;
+    if (head === 0xc3) return true;
+    throw malformed(`expected true or false, found ${hex(head)}`);
+  }
+
+  /** Passes over one value of any type. */
+  skip(depth = 0): void {
+    if (depth > MAX_DEPTH) throw malformed('values are nested too deep');
+    const head = this.byte();
+    if (head === 0xc0 || head === 0xc2 || head === 0xc3) return;
+    const length = this.#rawLength(head) ?? extensionLength(head, () => this.#length(head));
+    if (length !== undefined) {
+      this.#take(length);
+      return;
+    }
+    const pairs = this.#sizeOf(head, 0x80, 0xde);
+    const values = pairs === undefined ? this.#sizeOf(head, 0x90, 0xdc) : 2 * pairs;
+    if (values !== undefined) {
+      // Each value takes a byte at least: what can't be there is not gone through.
+      this.#need(values);
+      for (let value = 0; value < values; value++) this.skip(depth + 1);
+    } else if (this.#number(head) === undefined)
+      throw malformed(`no value begins with ${hex(head)}`);
+  }
+
+  /** Undefined = it is no number. */
+  #number(head: number): number | undefined {
+    if (head < 0x80) return head;
+    if (head >= 0xe0) return head - 0x100;
+    const bytes = this.#bytes;
+    switch (head) {
+      case 0xca:
+        return bytes.readFloatBE(this.#take(4));
+      case 0xcb:
+        return bytes.readDoubleBE(this.#take(8));
+      case 0xcc:
+        return bytes.readUInt8(this.#take(1));
+      case 0xcd:
+        return bytes.readUInt16BE(this.#take(2));
+      case 0xce:
+        return bytes.readUInt32BE(this.#take(4));
+      case 0xcf:
+        return Number(bytes.readBigUInt64BE(this.#take(8)));
+      case 0xd0:
+        return bytes.readInt8(this.#take(1));
+      case 0xd1:
+        return bytes.readInt16BE(this.#take(2));
+      case 0xd2:
+        return bytes.readInt32BE(this.#take(4));
+      case 0xd3:
+        return Number(bytes.readBigInt64BE(this.#take(8)));
+      default:
+        return undefined;
+    }
+  }
+
+  /** Length of text or bytes; undefined = it is neither. */
+  #rawLength(head: number): number | undefined {
+    if (head >= 0xa0 && head < 0xc0) return head - 0xa0;
+    if (head === 0xc4 || head === 0xd9) return this.#bytes.readUInt8(this.#take(1));
+    if (head === 0xc5 || head === 0xda) return this.#bytes.readUInt16BE(this.#take(2));
+    if (head === 0xc6 || head === 0xdb) return this.uint32();
+    return undefined;
+  }
+
+  /** Length that stands before an extension. */
+  #length(head: number): number {
+    if (head === 0xc7) return this.byte();
+    return head === 0xc8 ? this.#bytes.readUInt16BE(this.#take(2)) : this.uint32();
+  }
+
+  /** Of a map or a list; undefined = it is none. `small`: head of those with up to 15, `large`: of those with 16 bits, the next one 32. */
+  #sizeOf(head: number, small: number, large: number): number | undefined {
+    if (head >= small && head < small + 16) return head - small;
+    if (head === large) return this.#bytes.readUInt16BE(this.#take(2));
+    return head === large + 1 ? this.uint32() : undefined;
+  }
+
+  /** Passes over so many bytes and returns where they begin. */
+  #take(length: number): number {
+    this.#need(length);
+    const at = this.offset;
+    this.offset += length;
+    return at;
+  }
+
+  #need(length: number): void {
+    if (length <= this.left) return;
+    const needed = this.offset + length;
+    const text = `${String(needed)} bytes are needed, ${String(this.#bytes.length)} are there`;
+    throw new WireError('truncated', text, needed);
+  }
+}
+
+/** With the byte that says which extension it is; undefined = it is none. */
+function extensionLength(head: number, length: () => number): number | undefined {
+  if (head >= 0xc7 && head <= 0xc9) return 1 + length();
+  return head >= 0xd4 && head <= 0xd8 ? 1 + 2 ** (head - 0xd4) : undefined;
+}
+
+function tooLong(length: number, maxBytes: number): WireError {
+  return new WireError('too_large', `${String(length)} bytes, at most ${String(maxBytes)}`);
+}
+
+function hex(byte: number): string {
+  return `0x${byte.toString(16).padStart(2, '0')}`;
+}

@@ -1,0 +1,108 @@
+const FIRST_BYTES = 256;
+const RAW_8_LIMIT = 32;
+const RAW_16_LIMIT = 65_536;
+
+/**
+ * Writes MessagePack as go-msgpack does without its extensions: text and bytes alike as raw, in the shortest of the three forms of the old specification;
+ * never str 8, never bin, never floats or 64-bit integers. https://github.com/msgpack/msgpack/blob/master/spec-old.md
+ */
+export class RawWriter {
+  #bytes = Buffer.allocUnsafe(FIRST_BYTES);
+  #length = 0;
+
+  /** What was written so far; a view that the next write may overwrite. */
+  get written(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  /** A copy of what was written. */
+  finish(): Uint8Array {
+    return new Uint8Array(this.written);
+  }
+
+  byte(value: number): this {
+    const at = this.#room(1);
+    this.#bytes[at] = value;
+    return this;
+  }
+
+  /** Bytes as they are. */
+  bytes(bytes: Uint8Array): this {
+    const at = this.#room(bytes.length);
+    this.#bytes.set(bytes, at);
+    return this;
+  }
+
+  /** Header of a map with so many keys, at most 15. */
+  map(size: number): this {
+    if (size > 15) throw new Error(`a map of ${String(size)} keys`);
+    return this.byte(0x80 | size);
+  }
+
+  /** Header of a list with so many values, at most 15. */
+  list(size: number): this {
+    if (size > 15) throw new Error(`a list of ${String(size)} values`);
+    return this.byte(0x90 | size);
+  }
+
+  raw(value: string | Uint8Array): this {
+    const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
+    const { length } = bytes;
+    if (length < RAW_8_LIMIT) this.byte(0xa0 | length);
+    else if (length < RAW_16_LIMIT) this.byte(0xda).#uint16(length);
+    else this.byte(0xdb).uint32(length);
+    return this.bytes(bytes);
+  }
+
+  /** A whole number from 0 to 2^32 - 1. */
+  uint(value: number): this {
+    if (!Number.isInteger(value) || value < 0 || value > 0xff_ff_ff_ff)
+      throw new Error(`${String(value)} is not a 32-bit number`);
+    if (value < 0x80) return this.byte(value);
+    if (value < 0x1_00) return this.byte(0xcc).byte(value);
+    if (value < 0x1_00_00) return this.byte(0xcd).#uint16(value);
+    return this.byte(0xce).uint32(value);
+  }
+
+  /** A whole number from 0 to 2^53 - 1: for our own messages, none of memberlist's is so large. */
+  wide(value: number): this {
+    if (value <= 0xff_ff_ff_ff) return this.uint(value);
+    const at = this.byte(0xcf).#room(8);
+    this.#bytes.writeBigUInt64BE(BigInt(value), at);
+    return this;
+  }
+
+  boolean(value: boolean): this {
+    return this.byte(value ? 0xc3 : 0xc2);
+  }
+
+  nil(): this {
+    return this.byte(0xc0);
+  }
+
+  /** Four bytes, the highest first. */
+  uint32(value: number): this {
+    const at = this.#room(4);
+    this.#bytes.writeUInt32BE(value, at);
+    return this;
+  }
+
+  #uint16(value: number): this {
+    const at = this.#room(2);
+    this.#bytes.writeUInt16BE(value, at);
+    return this;
+  }
+
+  /** Makes room and returns where it is. */
+  #room(bytes: number): number {
+    const at = this.#length;
+    const length = at + bytes;
+    if (length > this.#bytes.length) {
+      const larger = Buffer.allocUnsafe(Math.max(length, 2 * this.#bytes.length));
+      larger.set(this.written);
+      this.#bytes = larger;
+    }
+    this.#length = length;
+    return at;
+  }
+}

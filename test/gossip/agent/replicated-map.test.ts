@@ -1,0 +1,75 @@
+import { seededRandom } from '../../../applications/sdk/painter.js';
+import {
+  decodeAll,
+  decodeEntry,
+  encodeEntry,
+  ReplicatedMap,
+} from '../../../gossip/agent/replicated-map.js';
+import type { MapEntry } from '../../../gossip/agent/replicated-map.js';
+import { assert, suite } from '../../suite.js';
+
+suite('a replicated map', (test) => {
+  test('who wrote last wins, in whichever order members hear of it', () => {
+    const random = seededRandom(4);
+    let nowMs = 1_000_000;
+    const writers = ['a', 'b', 'c'].map((name) => new ReplicatedMap(name, () => nowMs));
+    const entries: MapEntry[] = [];
+    for (let round = 0; round < 60; round++) {
+      nowMs += Math.floor(random() * 2);
+      const writer = writers[round % 3]!;
+      const key = `key-${String(round % 4)}`;
+      entries.push(writer.set(key, `value ${String(round)}`));
+      const gone = round % 7 === 0 ? writer.delete(key) : undefined;
+      if (gone) entries.push(gone);
+    }
+    const ends = new Set<string>();
+    for (let order = 0; order < 50; order++) {
+      const reader = new ReplicatedMap('reader', () => nowMs);
+      const shuffled = entries
+        .map((entry) => ({ entry, at: random() }))
+        .sort((x, y) => x.at - y.at);
+      for (const { entry } of shuffled) reader.merge(decodeEntry(encodeEntry(entry)));
+      ends.add(JSON.stringify([0, 1, 2, 3].map((key) => reader.get(`key-${String(key)}`))));
+    }
+    assert.is(ends.size, 1);
+  });
+
+  test('a write after another was heard of wins, though the own clock is behind', () => {
+    const [ahead, behind] = [
+      new ReplicatedMap('a', () => 50_000),
+      new ReplicatedMap('b', () => 10),
+    ];
+    behind.merge(ahead.set('k', 'first'));
+    assert.ok(ahead.merge(behind.set('k', 'second')));
+    assert.is(ahead.get('k'), 'second');
+  });
+
+  test('what comes from far ahead is refused, or it would win for long', () => {
+    const [wrong, map] = [
+      new ReplicatedMap('w', () => 10_000_000),
+      new ReplicatedMap('m', () => 0),
+    ];
+    assert.not.ok(map.merge(wrong.set('k', 'from the future')));
+    assert.is(map.get('k'), undefined);
+  });
+
+  test('who comes late gets all, and nothing that was deleted', () => {
+    const map = new ReplicatedMap('a');
+    map.set('k', 'v');
+    map.set('gone', 'v');
+    map.delete('gone');
+    const late = new ReplicatedMap('b');
+    for (const entry of decodeAll(map.encodeAll())) late.merge(entry);
+    assert.is(late.get('k'), 'v');
+    assert.is(late.get('gone'), undefined);
+    assert.is(late.size, 1);
+    assert.is(map.delete('gone'), undefined);
+  });
+
+  test('keys and values that can not be are refused with what is expected', () => {
+    const map = new ReplicatedMap('a');
+    assert.throws(() => map.set('', 'v'), /expected 1 to 128/);
+    assert.throws(() => map.set('with space', 'v'), /expected 1 to 128/);
+    assert.throws(() => map.set('k', 'x'.repeat(769)), /has 769 bytes, at most 768/);
+  });
+});

@@ -1,0 +1,54 @@
+import { Rumours } from '../../../gossip/core/rumours.js';
+import { Walk } from '../../../gossip/core/walk.js';
+import { seededRandom } from '../../../applications/sdk/painter.js';
+import { assert, suite } from '../../suite.js';
+
+suite('rumours', (test) => {
+  test('each is passed on as often as asked, then it has finished', () => {
+    const rumours = new Rumours<string>();
+    let finished = 0;
+    rumours.add({ message: 'x', bytes: 10, about: 'a', finished: () => finished++ });
+    for (let time = 0; time < 3; time++) assert.equal(rumours.take(100, 2, 10, 3), ['x']);
+    assert.equal(rumours.take(100, 2, 10, 3), []);
+    assert.is(finished, 1);
+  });
+
+  test('a newer one about the same member takes the place of the older', () => {
+    const rumours = new Rumours<string>();
+    let finished = 0;
+    rumours.add({ message: 'old', bytes: 10, about: 'a', finished: () => finished++ });
+    rumours.add({ message: 'new', bytes: 10, about: 'a' });
+    rumours.add({ message: 'other', bytes: 10, about: undefined });
+    rumours.add({ message: 'another', bytes: 10, about: undefined });
+    assert.is(finished, 1);
+    assert.equal(rumours.take(100, 2, 10, 3).sort(), ['another', 'new', 'other']);
+  });
+
+  test('least told go first, then the larger, then the newer, as far as there is room', () => {
+    const rumours = new Rumours<string>();
+    rumours.add({ message: 'small', bytes: 10, about: 'a' });
+    rumours.add({ message: 'large', bytes: 50, about: 'b' });
+    rumours.add({ message: 'small too', bytes: 10, about: 'c' });
+    assert.equal(rumours.take(64, 2, 10, 9), ['large', 'small too']);
+    assert.equal(rumours.take(64, 2, 1, 9), ['small']);
+    assert.equal(rumours.take(1, 2, 10, 9), []);
+  });
+});
+
+suite('a walk', (test) => {
+  test('comes to every place once, in another order for another seed', () => {
+    for (const size of [1, 2, 3, 4, 5, 63, 64, 65, 1000]) {
+      const orders = [1, 2].map((seed) => {
+        const walk = new Walk(size, seededRandom(seed));
+        const order: number[] = [];
+        for (let place = walk.next(); place !== undefined; place = walk.next()) order.push(place);
+        assert.equal(
+          [...order].sort((a, b) => a - b),
+          Array.from({ length: size }, (_, place) => place),
+        );
+        return order.join();
+      });
+      if (size > 4) assert.is.not(orders[0], orders[1]);
+    }
+  });
+});

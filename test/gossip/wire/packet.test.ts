@@ -1,0 +1,155 @@
+import { randomBytes } from 'node:crypto';
+
+import { seededRandom } from '../../../applications/sdk/painter.js';
+import { crc32 } from '../../../gossip/wire/crc32.js';
+import { Keyring } from '../../../gossip/wire/keyring.js';
+import { pack } from '../../../gossip/wire/lzw.js';
+import { encodeMessage } from '../../../gossip/wire/messages.js';
+import { openPacket, sealPacket } from '../../../gossip/wire/packet.js';
+import type { WireOptions } from '../../../gossip/wire/packet.js';
+import { RawWriter } from '../../../gossip/wire/raw-writer.js';
+import { WireError } from '../../../gossip/wire/wire-error.js';
+import type { WireProblem } from '../../../gossip/wire/wire-error.js';
+import { assert, suite } from '../../suite.js';
+
+const plain: WireOptions = {
+  label: new Uint8Array(),
+  keyring: undefined,
+  verifyIncoming: true,
+  compress: false,
+};
+const label = Buffer.from('edge');
+const suspect = (name: string): Uint8Array =>
+  encodeMessage({ kind: 'suspect', incarnation: 1, name, from: 'n2' });
+const namesIn = (packet: Uint8Array, options: WireOptions): string[] =>
+  openPacket(packet, options).messages.map((message) => ('name' in message ? message.name : ''));
+const fails =
+  (problem: WireProblem) =>
+  (error: unknown): boolean =>
+    error instanceof WireError && error.problem === problem;
+
+suite('packets of gossip', (test) => {
+  test('messages come out in the order in which they went in, whatever is around them', () => {
+    for (const bytes of [0, 16, 24, 32])
+      for (const compress of [false, true])
+        for (const around of [new Uint8Array(), label]) {
+          const keyring = bytes === 0 ? undefined : new Keyring([randomBytes(bytes)]);
+          const options = { label: around, keyring, verifyIncoming: true, compress };
+          for (const count of [1, 2, 127]) {
+            const names = Array.from({ length: count }, (_, at) => `member-${String(at)}`);
+            const packet = sealPacket(names.map(suspect), options);
+            assert.equal(namesIn(packet, options), names);
+          }
+        }
+  });
+
+  test('a message alone is sent as it is', () => {
+    assert.equal(Buffer.from(sealPacket([suspect('n1')], plain)), Buffer.from(suspect('n1')));
+  });
+
+  test('what would end a Go peer is never sent: an empty part, no part, 128 parts', () => {
+    const many = Array.from({ length: 128 }, () => suspect('n1'));
+    for (const parts of [[], [new Uint8Array()], [suspect('n1'), new Uint8Array()], many])
+      assert.throws(() => sealPacket(parts, plain), /a packet of/);
+  });
+
+  test('another label, no label and a label where there is none are refused', () => {
+    const labelled = { ...plain, label };
+    const packet = sealPacket([suspect('n1')], labelled);
+    assert.throws(() => openPacket(packet, plain), fails('forbidden'));
+    const other = { ...plain, label: Buffer.from('other') };
+    assert.throws(() => openPacket(packet, other), fails('forbidden'));
+    assert.throws(() => openPacket(suspect('n1'), labelled), fails('forbidden'));
+  });
+
+  test('the wrong key, the wrong label under encryption and a changed byte are refused', () => {
+    const options = { ...plain, label, keyring: new Keyring([randomBytes(16)]) };
+    const packet = sealPacket([suspect('n1')], options);
+    const stranger = { ...options, keyring: new Keyring([randomBytes(16)]) };
+    assert.throws(() => openPacket(packet, stranger), fails('undecryptable'));
+    const relabelled = Buffer.from(packet);
+    relabelled.write('edgy', 2);
+    const edgy = { ...options, label: Buffer.from('edgy') };
+    assert.throws(() => openPacket(relabelled, edgy), fails('undecryptable'));
+    packet[packet.length - 20]! ^= 1;
+    assert.throws(() => openPacket(packet, options), fails('undecryptable'));
+  });
+
+  test('plain packets pass a keyring only where incoming ones are not verified', () => {
+    const keyring = new Keyring([randomBytes(16)]);
+    const strict = { ...plain, keyring };
+    assert.throws(() => openPacket(suspect('n1'), strict), fails('undecryptable'));
+    assert.equal(namesIn(suspect('n1'), { ...strict, verifyIncoming: false }), ['n1']);
+  });
+
+  test('keys rotate: the new one is known everywhere, then used, then the old one goes', () => {
+    const [old, fresh] = [randomBytes(16), randomBytes(32)];
+    const sender = { ...plain, keyring: new Keyring([old]) };
+    const receiver = { ...plain, keyring: new Keyring([old]) };
+    assert.throws(() => {
+      sender.keyring.use(fresh);
+    }, /add it everywhere first/);
+    sender.keyring.add(fresh);
+    receiver.keyring.add(fresh);
+    sender.keyring.use(fresh);
+    assert.equal(namesIn(sealPacket([suspect('n1')], sender), receiver), ['n1']);
+    assert.throws(() => {
+      sender.keyring.remove(fresh);
+    }, /is the one that encrypts/);
+    receiver.keyring.use(fresh);
+    receiver.keyring.remove(old);
+    const late = sealPacket([suspect('n1')], { ...plain, keyring: new Keyring([old]) });
+    assert.throws(() => openPacket(late, receiver), fails('undecryptable'));
+    assert.throws(() => new Keyring([randomBytes(17)]), /has 17 bytes/);
+  });
+
+  test('a checksum is checked', () => {
+    assert.is(crc32(Buffer.from('123456789')), 0xcb_f4_39_26);
+    const message = suspect('n1');
+    const summed = (sum: number): Uint8Array =>
+      new RawWriter().byte(12).uint32(sum).bytes(message).finish();
+    assert.equal(namesIn(summed(crc32(message)), plain), ['n1']);
+    assert.throws(() => openPacket(summed(crc32(message) ^ 1), plain), fails('malformed'));
+  });
+
+  test('of a compound that is cut off the whole parts count, and the rest is told', () => {
+    const whole = sealPacket(['a', 'b', 'c'].map(suspect), plain);
+    const { messages, problems } = openPacket(whole.subarray(0, whole.length - 3), plain);
+    assert.is(messages.length, 2);
+    assert.is(problems.length, 1);
+    assert.is(problems[0]?.problem, 'truncated');
+  });
+
+  test('packed parts of packed parts have one limit together', () => {
+    const packed = (bytes: Uint8Array): Uint8Array =>
+      new RawWriter().byte(9).map(2).raw('Algo').uint(0).raw('Buf').raw(pack(bytes)).finish();
+    const zeros = packed(new Uint8Array(100_000));
+    const parts = Array.from({ length: 100 }, () => zeros);
+    const bomb = packed(sealPacket(parts, plain));
+    assert.ok(bomb.length < 65_536);
+    const { messages, problems } = openPacket(bomb, plain);
+    assert.is(messages.length, 0);
+    assert.ok(problems.every(({ problem }) => problem === 'too_large' || problem === 'malformed'));
+    assert.ok(problems.some(({ problem }) => problem === 'too_large'));
+  });
+
+  test('packets of any bytes are opened or a WireError', () => {
+    const random = seededRandom(5);
+    const seeds = [
+      sealPacket(['a', 'b', 'c'].map(suspect), plain),
+      sealPacket(['a', 'b', 'c'].map(suspect), { ...plain, compress: true }),
+      sealPacket([suspect('n1')], { ...plain, label }),
+    ];
+    for (let round = 0; round < 5000; round++) {
+      const seed = seeds[round % seeds.length]!;
+      const packet = Uint8Array.from(seed.subarray(0, 1 + Math.floor(random() * seed.length)));
+      for (let change = 0; change < 3; change++)
+        packet[Math.floor(random() * packet.length)] = Math.floor(random() * 256);
+      try {
+        openPacket(packet, plain);
+      } catch (error) {
+        assert.ok(error instanceof WireError, String(error));
+      }
+    }
+  });
+});

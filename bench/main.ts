@@ -4,8 +4,12 @@ import { measureChecks } from './checks.js';
 import { measureCnnServing } from './cnn-serving.js';
 import { measureCnnTraining } from './cnn-training.js';
 import { measureCopy } from './copy.js';
+import { measureDurable } from './durable.js';
+import { measureFailover } from './failover.js';
 import { measureHops } from './hop.js';
 import { measureImagePrediction } from './image-prediction.js';
+import { measureKills } from './kills.js';
+import { measureOverload } from './overload.js';
 import { measureRevocation } from './revocation.js';
 import { measureSoak } from './soak.js';
 import { measureStartUp } from './start-up.js';
@@ -23,8 +27,12 @@ const MEASURES: Readonly<Record<string, (rounds: number) => Promise<Finding[]>>>
   tax: measureTax,
   copy: measureCopy,
   'cnn-training': measureCnnTraining,
+  overload: measureOverload,
   revocation: measureRevocation,
   checks: measureChecks,
+  durable: measureDurable,
+  failover: measureFailover,
+  kills: measureKills,
   'start-up': measureStartUp,
   soak: measureSoak,
 };

@@ -56,7 +56,13 @@ async function heldBy(center: SmallDataCenter): Promise<number> {
 
 /** Runs a graph to its end. The only failure that is expected is that of a file that isn't there. */
 async function run(client: ApplicationServiceClient, what: Graph): Promise<void> {
-  const stream = client.run({ run: '', graph: what, topology: 0, budgetMs: 30_000 });
+  const stream = client.run({
+    run: '',
+    graph: what,
+    topology: 0,
+    budgetMs: 30_000,
+    durable: false,
+  });
   for await (const message of stream as AsyncIterable<RunResponse>) {
     const happened = message.event?.event;
     if (happened?.$case !== 'ended') continue;

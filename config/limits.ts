@@ -27,14 +27,33 @@ export const limitsSection = section({
   max_tree_nodes: integer(0, 10_000_000).default(65_536),
   /** Watches of capabilities that one node answers at a time. */
   max_watches: integer(0, 1_000_000).default(4096),
+  /** Connections to a node's gRPC port at a time: one more, and the one that has been without a call for the longest is closed. */
+  max_connections: integer(16, 1_000_000).default(2048),
+  /** Calls open at a time on one connection. */
+  max_connection_calls: integer(16, 1_000_000).default(1000),
+  /** Calls open at a time on all connections to a node, those too whose request has not come yet. */
+  max_open_calls: integer(16, 10_000_000).default(16_384),
+  /**
+   * Largest request in one message, bytes: as objects it can be fifty times as large. Pictures and tensors have limits of
+   * their own; where a device's `max_chunk_bytes` is raised above this, so is this.
+   */
+  max_request_bytes: bytes(1024 ** 2, 64 * 1024 ** 2).default(5 * 1024 ** 2),
+  /** Bytes of the metadata of one call. */
+  max_metadata_bytes: bytes(8192, 1024 ** 2).default(32 * 1024),
+  /** Bytes that calls hold while they wait: messages half received or not yet read, answers not yet taken. Past it those that hold most are ended. */
+  max_transit_bytes: bytes(64 * 1024 ** 2, 1024 ** 4).default(512 * 1024 ** 2),
   /** Invocations that one node holds at a time, running and waiting. */
   max_invocations: integer(1, 1_000_000).default(4096),
-  /** Runs that an application node has under way at a time. */
+  /** Runs that an application node has under way at a time; how many it lets in follows from how long they take. */
   max_runs: integer(1, 1_000_000).default(1024),
+  /** Runs that wait for their turn there, for a moment each; more are refused. */
+  max_waiting_runs: integer(0, 1_000_000).default(256),
   /** Largest result that a run hands to its client, bytes; what is larger must be stored. */
   max_result_bytes: bytes(1024, 32 * 1024 ** 2).default(16 * 1024 ** 2),
   /** Ended runs that an application node remembers. */
   max_remembered_runs: integer(1, 1_000_000).default(1000),
+  /** How long the end of a durable run is kept in storage at most, ms. Beyond `max_remembered_runs` the oldest go after a minute. */
+  durable_run_age_ms: integer(60_000, 2_592_000_000).default(3_600_000),
   /** Results of steps that a node remembers, for runs that are tried again. */
   max_remembered_results: integer(0, 1_000_000).default(1024),
   /** Bytes of those results; on an application node also of the ended runs that it remembers: results, graphs and receipts. */

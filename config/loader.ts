@@ -14,7 +14,8 @@ import type { SecurityConfig } from './node-config.js';
 import { ConfigError } from './problems.js';
 import type { Problem } from './problems.js';
 import { sections } from './sections.js';
-import { securityFrom } from './security.js';
+import { isPrivateNetwork, PRIVATE_NETWORK_VARIABLE } from './private-network.js';
+import { isLoopback, securityFrom } from './security.js';
 import { foundText, readSection, variableOf } from './values.js';
 import type {
   EffectiveValue,
@@ -65,12 +66,15 @@ interface Reading {
 }
 
 async function read(reading: Reading, settingsOf: SettingsOf): Promise<void> {
-  const { places, problems, fixed } = reading;
+  const { places, problems, fixed, environment } = reading;
   checkSections(reading);
   await readControllers(reading, fixed.Controllers.controller_names ?? [], settingsOf);
   checkVariables(reading);
   checkControllers(reading.controllers, problems);
-  reading.security = securityFrom(fixed.Security, fixed.DataCenter.grpc_ip, places, problems);
+  const address = fixed.DataCenter.grpc_ip;
+  const hidden = address === undefined || isLoopback(address) || isPrivateNetwork(environment);
+  const exposed = hidden ? undefined : address;
+  reading.security = securityFrom(fixed.Security, exposed, places, problems);
   checkZooKeeper(fixed.ZooKeeper, problems);
 }
 
@@ -200,6 +204,7 @@ async function readControllers(
 const OTHER_VARIABLES: readonly string[] = [
   ...['FRACTORY_CONFIG', 'FRACTORY_STATE', 'FRACTORY_COORDINATOR', 'FRACTORY_SECRET'],
   ...['FRACTORY_SUPERVISED', 'FRACTORY_CREDENTIALS', 'FRACTORY_TEST_SEED'],
+  PRIVATE_NETWORK_VARIABLE,
 ];
 
 /** A variable that looks like one of ours but is none is a mistake too. */

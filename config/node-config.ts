@@ -42,6 +42,8 @@ export interface NodeConfig<S = unknown> {
     readonly verbose: boolean;
     /** 0 = any free port. */
     readonly port: number;
+    /** Where `port` is 0: the one to take if it is free, such as that of the node's life before. Default 0: none. */
+    readonly preferredPort?: number;
   };
   /** A launcher holds our standard input open; when it ends, the launcher is gone and the node stops. */
   readonly supervised: boolean;

@@ -1,8 +1,12 @@
+import { PRIVATE_NETWORK_VARIABLE } from './private-network.js';
+
 /** What the launcher tells a node beside its arguments. */
 export interface NodeEnvironment {
   readonly statePath: string;
   /** `zookeeper://host:port,...` or `embedded://host:port`. */
   readonly coordinator: string;
+  /** Its address in a private network (`private-network.ts`). Default: that of the ini file. */
+  readonly privateAddress?: string | undefined;
 }
 
 /** The environment of a supervised node process: that of the launcher, with its overrides, and the launcher's facts. */
@@ -15,6 +19,10 @@ export function nodeEnvironment(
     FRACTORY_STATE: facts.statePath,
     FRACTORY_COORDINATOR: facts.coordinator,
     FRACTORY_SUPERVISED: '1',
+    ...(facts.privateAddress !== undefined && {
+      FRACTORY_DATACENTER_GRPC_IP: facts.privateAddress,
+      [PRIVATE_NETWORK_VARIABLE]: '1',
+    }),
   };
 }
 

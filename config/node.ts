@@ -20,7 +20,7 @@ export interface NodeFacts {
 
 /**
  * Everything that a node process needs: the ini file with `schema` for the device's own keys, and what the launcher says
- * (`--config FILE --name storage-1 --type storage [--port N] [--verbose]`, FRACTORY_COORDINATOR, FRACTORY_STATE,
+ * (`--config FILE --name storage-1 --type storage [--port N] [--preferred-port N] [--verbose]`, FRACTORY_COORDINATOR, FRACTORY_STATE,
  * FRACTORY_SUPERVISED, FRACTORY_SECRET).
  */
 export async function readNodeConfig<S extends SectionSchema>(
@@ -28,7 +28,7 @@ export async function readNodeConfig<S extends SectionSchema>(
   facts: NodeFacts = { argv: process.argv.slice(2), environment: process.env },
 ): Promise<NodeConfig<z.output<S>>> {
   const { environment } = facts;
-  const { name, type, file, port, verbose } = readNodeArguments(facts.argv);
+  const { name, type, file, port, preferredPort, verbose } = readNodeArguments(facts.argv);
   const config = await loadConfig({
     file,
     environment,
@@ -51,6 +51,7 @@ export async function readNodeConfig<S extends SectionSchema>(
       routing: controller.routing,
       verbose: controller.verbose || verbose,
       port,
+      preferredPort,
     },
     supervised: environment['FRACTORY_SUPERVISED'] === '1',
     settings: controller.settings as z.output<S>,
@@ -62,6 +63,7 @@ interface NodeArguments {
   readonly type: string;
   readonly file: string | undefined;
   readonly port: number;
+  readonly preferredPort: number;
   readonly verbose: boolean;
 }
 
@@ -73,16 +75,22 @@ function readNodeArguments(argv: readonly string[]): NodeArguments {
       name: { type: 'string' },
       type: { type: 'string' },
       port: { type: 'string', default: '0' },
+      'preferred-port': { type: 'string', default: '0' },
       verbose: { type: 'boolean', default: false },
     },
   });
   if (values.name === undefined) throw invalidArgument('--name', 'is missing');
   if (values.type === undefined) throw invalidArgument('--type', 'is missing');
-  const port = Number(values.port);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    throw invalidArgument('--port', `${values.port} is not a port`);
   const { name, type, config: file, verbose } = values;
-  return { name, type, file, port, verbose };
+  const port = portOf('--port', values.port);
+  const preferredPort = portOf('--preferred-port', values['preferred-port']);
+  return { name, type, file, port, preferredPort, verbose };
+}
+
+function portOf(option: string, text: string): number {
+  const port = Number(text);
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  throw invalidArgument(option, `${text} is not a port`);
 }
 
 /** The controller of a device type; NOT_FOUND names those that exist. */

@@ -18,3 +18,12 @@ function isExecutable(file: string): boolean {
     return false;
   }
 }
+
+/** The environment with the folders of system programs on the search path too: users rarely have them there. */
+export function systemEnvironment(environment: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
+  const folders = (environment['PATH'] ?? '').split(path.delimiter);
+  const siblings = folders
+    .filter((folder) => path.basename(folder) === 'bin')
+    .map((folder) => path.join(path.dirname(folder), 'sbin'));
+  return { ...environment, PATH: [...new Set([...folders, ...siblings])].join(path.delimiter) };
+}

@@ -23,10 +23,13 @@ export function isLoopback(host: string): boolean {
   return LOOPBACK.test(host);
 }
 
-/** Reads the files that the section names; pushes what is wrong. */
+/**
+ * Reads the files that the section names; pushes what is wrong.
+ * @param exposed the address that nodes bind to, if others than this machine, or this private network, can reach it
+ */
 export function securityFrom(
   section: SecuritySection,
-  grpcIp: string | undefined,
+  exposed: string | undefined,
   places: Places,
   problems: Problem[],
 ): SecurityConfig {
@@ -35,8 +38,7 @@ export function securityFrom(
   const mode = section.mode ?? 'open';
   switch (mode) {
     case 'open':
-      if (section.mode && grpcIp !== undefined && !isLoopback(grpcIp))
-        problems.push(openOnNetwork(grpcIp));
+      if (section.mode && exposed !== undefined) problems.push(openOnNetwork(exposed));
       return { mode: 'open' };
     case 'token': {
       const file = fileOf('token_file');

@@ -15,10 +15,13 @@ export function callHints(
   members: readonly MemberStatus[],
   security: SecurityConfig,
   program: CallProgram,
+  options: { readonly namespaces?: boolean | undefined } = {},
 ): string[] {
   const first = members[0];
   if (!first) return [];
-  const { list, call } = program === 'grpcurl' ? grpcurl(security) : bufCurl(security);
+  const prefix = options.namespaces ? './datacenter inside ' : '';
+  const { list, call } =
+    program === 'grpcurl' ? grpcurl(security, prefix) : bufCurl(security, prefix);
   const leaderOf = (type: string): MemberStatus | undefined =>
     members.find((member) => member.type === type && member.leader);
   const math = leaderOf('math');
@@ -35,8 +38,8 @@ export function callHints(
   ];
 }
 
-function grpcurl(security: SecurityConfig): Syntax {
-  const command = `grpcurl ${grpcurlFlags(security)}`;
+function grpcurl(security: SecurityConfig, prefix: string): Syntax {
+  const command = `${prefix}grpcurl ${grpcurlFlags(security)}`;
   return {
     list: (address) => `${command} ${address} list`,
     call: (address, method, request) =>
@@ -58,8 +61,8 @@ function grpcurlFlags(security: SecurityConfig): string {
 }
 
 /** `buf` is one of our npm packages: where there is no grpcurl, it does the same. */
-function bufCurl(security: SecurityConfig): Syntax {
-  const command = `node_modules/.bin/buf curl --protocol grpc ${bufFlags(security)}`;
+function bufCurl(security: SecurityConfig, prefix: string): Syntax {
+  const command = `${prefix}node_modules/.bin/buf curl --protocol grpc ${bufFlags(security)}`;
   const scheme = security.mode === 'mtls' ? 'https' : 'http';
   return {
     list: (address) => `${command} --list-services ${scheme}://${address}`,

@@ -7,18 +7,23 @@ import type { CoordinatorConfig } from '../config/node-config.js';
 import { coordinatorUrl } from '../config/coordinator-choice.js';
 import { readSecret } from '../config/node.js';
 import { withDeadline } from '../runtime/deadline.js';
-import { FractoryError } from '../runtime/errors.js';
+import { FractoryError, messageOf } from '../runtime/errors.js';
 import { silentLogger } from '../runtime/logger.js';
 import { Stopper } from '../runtime/stopper.js';
 import { createCoordinator } from '../zookeeper/create.js';
 import { describeExit } from './child-process.js';
+import { ControlServer } from './control/control-server.js';
+import { LauncherControl } from './control/launcher-service.js';
+import { Roster } from './control/roster.js';
 import type { Coordination } from './coordination.js';
 import { HandNodes } from './hand-nodes.js';
 import { HealthProbe } from './health-probe.js';
 import type { Interruption } from './interruption.js';
 import { LogFiles } from './log-files.js';
 import type { MemberStatus } from './member-status.js';
-import { plannedCommands } from './node-commands.js';
+import { placeIn, recordedNetwork } from './network/data-center-network.js';
+import type { PrivateNetwork } from './network/private-network.js';
+import { plannedCommands, withPreferredPort } from './node-commands.js';
 import { claimFolder } from './folder-claim.js';
 import type { Reporter } from './reporter.js';
 import type { LiveProcess, RunRecorder } from './run-recorder.js';
@@ -33,6 +38,8 @@ export interface DataCenterRunOptions {
   readonly reporter: Reporter;
   readonly interruption: Interruption;
   readonly detached: boolean;
+  /** Where nodes get links of their own. Default: the address of the ini file. */
+  readonly network?: PrivateNetwork | undefined;
   /** Longest time until everything serves, ms. */
   readonly startTimeoutMs: number;
 }
@@ -61,6 +68,8 @@ export class DataCenterRun {
   readonly #stopper = new Stopper();
   readonly #logs: LogFiles;
   readonly #supervisor: Supervisor;
+  readonly #control = new ControlServer();
+  #roster: Roster | undefined;
   #recorder: RunRecorder | undefined;
 
   constructor(options: DataCenterRunOptions) {
@@ -77,6 +86,13 @@ export class DataCenterRun {
       onNotice: (text) => {
         reporter.warn(text);
       },
+      onDeath: ({ command: { name }, pid }) => {
+        this.#roster?.forget({ name, pid }).catch((error: unknown) => {
+          reporter.progress(`${name} stays registered until its session ends: ${messageOf(error)}`);
+        });
+      },
+      nextCommand: (command) =>
+        withPreferredPort(command, this.#roster?.lastPort(command.name) ?? 0),
     });
   }
 
@@ -91,6 +107,7 @@ export class DataCenterRun {
     this.#recorder = await claimFolder(config, { detached, reporter });
     this.#stopper.add(() => this.#recorder?.remove());
     await this.#logs.markStart();
+    await this.#openControl();
     this.#stopper.add(
       interruption.onForce(() => {
         this.#supervisor.kill();
@@ -102,6 +119,7 @@ export class DataCenterRun {
     this.#stopper.add(() => coordination.stop());
     const coordinator = await coordination.prepare(await readSecret(statePath));
     await this.#recorder.change({ coordinator: coordinatorUrl(coordinator) });
+    await this.#recordNetwork();
     const started = this.#startParts(coordinator);
     const died = this.#supervisor.firstDeath.then(async ({ command, exit }) => {
       const lines = await this.#logs.lastLines(command.name, 12);
@@ -121,7 +139,7 @@ export class DataCenterRun {
   }
 
   #startParts(coordinator: CoordinatorConfig): Promise<MemberStatus[]> {
-    const { config, coordination, interruption, startTimeoutMs } = this.#options;
+    const { config, coordination, interruption, network, startTimeoutMs } = this.#options;
     return withDeadline(
       startTimeoutMs,
       'the start',
@@ -129,8 +147,9 @@ export class DataCenterRun {
         const ready = coordination.start(signal).then(() => this.#recordProcesses());
         ready.catch(() => undefined);
         this.#stopper.add(() => this.#stopNodes());
-        const parts = { coordinator, logs: this.#logs };
-        const commands = await plannedCommands(config, parts);
+        const placeOf = network && ((name: string) => placeIn(network, name));
+        const commands = await plannedCommands(config, { coordinator, logs: this.#logs, placeOf });
+        await this.#recordNetwork();
         signal.throwIfAborted();
         this.#supervisor.start(commands);
         await ready;
@@ -142,28 +161,47 @@ export class DataCenterRun {
 
   async #watch(where: CoordinatorConfig, signal: AbortSignal): Promise<MemberStatus[]> {
     const { config, reporter } = this.#options;
+    const secret = await readSecret(config.places.statePath);
     const probe = new HealthProbe(config.security);
-    const coordinator = createCoordinator({
-      config: where,
-      dataCenter: config.name,
-      secret: await readSecret(config.places.statePath),
-      log: silentLogger(),
-    });
-    try {
-      await coordinator.start(CONNECT_TIMEOUT_MS);
-      const children = this.#supervisor.children();
-      reporter.progress(`${where.kind} is up; waiting for ${String(children.length)} nodes`);
-      return await allServing({
-        ...{ coordinator, probe, signal },
-        expected: children.map(({ command, pid }) => ({ name: command.name, pid })),
-        onServing: (member, waiting) => {
-          const rest = waiting.length === 0 ? '' : `; waiting for ${waiting.join(', ')}`;
-          reporter.progress(`${member} is serving${rest}`);
-        },
-      });
-    } finally {
+    this.#stopper.add(() => {
       probe.close();
-      await coordinator.close();
+    });
+    const log = silentLogger();
+    const roster = new Roster(
+      createCoordinator({ config: where, dataCenter: config.name, secret, log }),
+    );
+    this.#stopper.use(roster);
+    await roster.start(CONNECT_TIMEOUT_MS);
+    const children = this.#supervisor.children();
+    reporter.progress(`${where.kind} is up; waiting for ${String(children.length)} nodes`);
+    const statuses = await allServing({
+      ...{ coordinator: roster.coordinator, probe, signal },
+      expected: children.map(({ command, pid }) => ({ name: command.name, pid })),
+      onServing: (member, waiting) => {
+        const rest = waiting.length === 0 ? '' : `; waiting for ${waiting.join(', ')}`;
+        reporter.progress(`${member} is serving${rest}`);
+      },
+    });
+    this.#roster = roster;
+    this.#control.serve(
+      new LauncherControl({
+        ...{ supervisor: this.#supervisor, roster, probe, secret, security: config.security },
+        graceMs: config.limits.shutdown_grace_ms,
+        servers: () => this.#options.coordination.processes(),
+      }),
+    );
+    return statuses;
+  }
+
+  /** Commands reach this launcher by it. A file system that has no sockets keeps nobody from starting a data center. */
+  async #openControl(): Promise<void> {
+    const { config, reporter } = this.#options;
+    this.#stopper.use(this.#control);
+    try {
+      const control = await this.#control.start(config.places.statePath);
+      await this.#recorder?.change({ control });
+    } catch (error) {
+      reporter.warn(`restart and drain are not available: ${messageOf(error)}`);
     }
   }
 
@@ -174,6 +212,12 @@ export class DataCenterRun {
     await new HandNodes(config.places.statePath).stopAll(HAND_NODE_GRACE_MS);
     await this.#supervisor.stop();
     reporter.progress('stopping the coordinator');
+  }
+
+  /** Commands find the way in by it. */
+  async #recordNetwork(): Promise<void> {
+    const { network } = this.#options;
+    if (network) await this.#recorder?.change({ network: recordedNetwork(network) });
   }
 
   #recordProcesses(): Promise<void> {

@@ -14,6 +14,7 @@ import { ExitCode, ExitRequest } from './exit-codes.js';
 import { LAUNCHER } from './launcher-log.js';
 import { LogFiles } from './log-files.js';
 import type { MemberStatus } from './member-status.js';
+import { findPrivateWay, ownNamespace } from './network/private-process.js';
 import type { Reporter } from './reporter.js';
 
 /** What a launcher in the background tells the command that started it, until everything serves. */
@@ -28,6 +29,7 @@ export type StartMessage =
 
 export interface DetachedOptions {
   readonly zookeeper: boolean;
+  readonly namespaces?: boolean;
   readonly timeout: number;
 }
 
@@ -42,7 +44,10 @@ export async function startDetached(
   const { terminal, interruption, places } = context;
   const args = ['supervise', '--config', config.file, '--timeout', String(options.timeout)];
   if (!options.zookeeper) args.push('--no-zookeeper');
+  const way = options.namespaces ? await findPrivateWay('--namespaces') : [];
+  if (way.length > 0) args.push('--outside', await ownNamespace());
   const child = forkInBackground(
+    [...way, process.execPath],
     args,
     await new LogFiles(places.statePath).prepare(LAUNCHER),
     places.root,
@@ -66,14 +71,21 @@ export async function startDetached(
   }
 }
 
-function forkInBackground(args: readonly string[], logFile: string, cwd: string): ChildProcess {
+/** `program`: this one, or one that turns into it. */
+function forkInBackground(
+  [program, ...options]: readonly string[],
+  args: readonly string[],
+  logFile: string,
+  cwd: string,
+): ChildProcess {
   const log = openSync(logFile, 'a', 0o600);
   try {
     return fork(main, args, {
       cwd,
       detached: true,
       env: childEnvironment(),
-      execArgv: ['--enable-source-maps'],
+      ...(program !== undefined && { execPath: program }),
+      execArgv: [...options, '--enable-source-maps'],
       stdio: ['ignore', log, log, 'ipc'],
     });
   } finally {

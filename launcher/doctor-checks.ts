@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
+import { systemEnvironment } from '../config/search-path.js';
 import { zookeeperEnvironment } from '../config/zookeeper-environment.js';
 import { Ensemble } from '../zookeeper/ensemble.js';
 import { messageOf } from '../runtime/errors.js';
@@ -30,7 +31,7 @@ const run = promisify(execFile);
 export async function examine(context: CommandContext): Promise<Finding[]> {
   const checks: readonly Check[] = [
     ...[node, packages, build, configuration, zookeeper],
-    ...[loopback, diskSpace, stateFolder, buf, grpcurl, iproute2, running],
+    ...[loopback, diskSpace, stateFolder, buf, grpcurl, iproute2, nftables, running],
   ];
   return Promise.all(checks.map((check) => check(context)));
 }
@@ -132,7 +133,10 @@ const grpcurl: Check = () =>
   program('grpcurl', 'grpcurl', 'https://github.com/fullstorydev/grpcurl, or npx buf curl instead');
 
 const iproute2: Check = () =>
-  program('iproute2', 'tc', 'apt-get install iproute2, if you want ./datacenter tax --rate', '-V');
+  program('iproute2', 'tc', 'apt-get install iproute2, for up --namespaces and tax', '-V');
+
+const nftables: Check = () =>
+  program('nftables', 'nft', 'apt-get install nftables, for ./datacenter chaos partition');
 
 /** A program that helps people and that nothing here needs. */
 async function program(
@@ -142,7 +146,8 @@ async function program(
   versionOption = '--version',
 ): Promise<Finding> {
   try {
-    const { stdout, stderr } = await run(command, [versionOption], { timeout: COMMAND_TIMEOUT_MS });
+    const options = { timeout: COMMAND_TIMEOUT_MS, env: systemEnvironment() };
+    const { stdout, stderr } = await run(command, [versionOption], options);
     return { subject, state: 'ok', found: (stdout + stderr).trim() };
   } catch {
     return { subject, state: 'optional', found: 'not installed', mend };

@@ -3,22 +3,27 @@ import type { DataCenterConfig } from '../config/data-center-config.js';
 import { silentLogger } from '../runtime/logger.js';
 import { EmbeddedCoordinator } from '../zookeeper/embedded/server.js';
 import type { Coordination } from './coordination.js';
+import type { PrivateNetwork } from './network/private-network.js';
 
-/** The embedded twin: this process itself knows who is there. One machine, so it binds to loopback only. */
+const LOOPBACK = '127.0.0.1';
+
+/** The embedded twin: this process itself knows who is there. One machine, so it binds to loopback, or into the private network of the nodes, only. */
 export class EmbeddedCoordination implements Coordination {
   readonly kind = 'embedded';
   readonly notice: string;
   readonly #config: DataCenterConfig;
+  readonly #host: string;
   #server: EmbeddedCoordinator | undefined;
 
-  constructor(config: DataCenterConfig, why: string) {
+  constructor(config: DataCenterConfig, why: string, network?: PrivateNetwork) {
     this.#config = config;
+    this.#host = network?.coordinatorAddress ?? LOOPBACK;
     this.notice = `the embedded coordinator is used instead of ZooKeeper: ${why}`;
   }
 
   async prepare(secret: string): Promise<CoordinatorConfig> {
     this.#server = new EmbeddedCoordinator({
-      ...{ host: '127.0.0.1', dataCenter: this.#config.name, secret, log: silentLogger() },
+      ...{ host: this.#host, dataCenter: this.#config.name, secret, log: silentLogger() },
     });
     await this.#server.start();
     const { sessionTimeoutMs } = this.#config.zookeeper;

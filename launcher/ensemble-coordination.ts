@@ -6,8 +6,13 @@ import { unavailable } from '../runtime/errors.js';
 import type { Logger } from '../runtime/logger.js';
 import type { Installation } from '../zookeeper/ensemble/installation.js';
 import { Ensemble } from '../zookeeper/ensemble.js';
+import type { ServerPlace } from '../zookeeper/ensemble.js';
 import type { Coordination } from './coordination.js';
 import { LogFiles } from './log-files.js';
+import type { PrivateNetwork } from './network/private-network.js';
+
+/** Nodes can register as soon as there is a quorum: on a busy machine the last server is not waited for longer than this, ms. */
+const LAGGARD_MS = 1000;
 
 /** ZooKeeper servers of our own. */
 export class EnsembleCoordination implements Coordination {
@@ -20,8 +25,9 @@ export class EnsembleCoordination implements Coordination {
   constructor(
     config: DataCenterConfig,
     installation: Extract<Installation, { ok: true }>,
-    log: Logger,
+    options: { readonly log: Logger; readonly network?: PrivateNetwork | undefined },
   ) {
+    const { log, network } = options;
     const { servers, tickMs } = config.zookeeper;
     const { statePath } = config.places;
     this.#config = config;
@@ -30,6 +36,7 @@ export class EnsembleCoordination implements Coordination {
       ...{ installation, servers, tickMs, log },
       path: path.join(statePath, 'zookeeper'),
       logPath: new LogFiles(statePath).folder,
+      placeOf: network && ((id) => placeIn(network, nameOf(id))),
     });
   }
 
@@ -41,7 +48,7 @@ export class EnsembleCoordination implements Coordination {
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    await this.#ensemble.ready(signal);
+    await this.#ensemble.ready(signal, { laggardMs: LAGGARD_MS });
     // The nodes were told the ports already.
     if (this.#ensemble.connect !== this.#connect)
       throw unavailable(
@@ -53,7 +60,7 @@ export class EnsembleCoordination implements Coordination {
   processes(): readonly { readonly name: string; readonly pid: number }[] {
     return this.#ensemble.servers
       .filter(({ pid }) => pid !== 0)
-      .map(({ id, pid }) => ({ name: `zookeeper-${String(id)}`, pid }));
+      .map(({ id, pid }) => ({ name: nameOf(id), pid }));
   }
 
   stop(): Promise<void> {
@@ -63,4 +70,14 @@ export class EnsembleCoordination implements Coordination {
   kill(): void {
     // The servers' guards end them together with this process.
   }
+}
+
+function nameOf(server: number): string {
+  return `zookeeper-${String(server)}`;
+}
+
+/** A link of its own for a server. */
+async function placeIn(network: PrivateNetwork, name: string): Promise<ServerPlace> {
+  const { address } = await network.add(name, 'zookeeper');
+  return { host: address, within: network.within(name) };
 }

@@ -2,6 +2,7 @@ import { status } from '@grpc/grpc-js';
 
 import type { DataCenterConfig } from '../config/data-center-config.js';
 import { FractoryError } from '../runtime/errors.js';
+import { removeLeftSocket } from './control/socket-path.js';
 import { endProcesses } from './process-ending.js';
 import { identify } from './process-identity.js';
 import type { Reporter } from './reporter.js';
@@ -56,6 +57,7 @@ export async function cleanUp(
   const now = await runFile.read();
   if (now.state !== 'stale' || now.record.startedAt !== record.startedAt) return;
   reporter.note(`the launcher before (pid ${String(record.launcher.pid)}) was killed${rest}`);
+  if (record.control !== undefined) await removeLeftSocket(record.control);
   await runFile.remove();
 }
 

@@ -45,11 +45,13 @@ export class HandNodeRun {
   /** Resolves when the node is registered and SERVING; throws a StartFailure if it dies before. */
   async start(): Promise<MemberStatus> {
     const { name, verbose, interruption, startTimeoutMs } = this.#options;
-    const { config, coordinator } = this.#running;
+    const { config, coordinator, record } = this.#running;
     await mkdir(config.places.statePath, { recursive: true });
     await this.#leaveFile();
     const node = { name, main: this.#controller.main, port: 0 };
-    const parts = { coordinator, logs: this.#logs, verbose };
+    // In a private network it shares the link of commands: it was started by one.
+    const place = record?.network && { address: record.network.driverAddress };
+    const parts = { coordinator, logs: this.#logs, verbose, place };
     const child = new NodeChild(await nodeCommand(config, this.#controller, node, parts));
     this.#stopper.add(() => child.stop(config.limits.shutdown_grace_ms + EXTRA_GRACE_MS));
     this.#stopper.add(

@@ -6,8 +6,9 @@ import {
 import { ChannelPool } from '../runtime/channels.js';
 import { channelCredentialsOf, metadataOf } from './client-credentials.js';
 
-/** How a member is, as its health service says; UNREACHABLE where it doesn't answer in time. */
-export type MemberState = 'SERVING' | 'NOT_SERVING' | 'UNREACHABLE' | 'STARTING';
+/** How a member is, as its health service says; UNREACHABLE where it doesn't answer in time. Of one that isn't registered its launcher says it. */
+export type MemberState =
+  'SERVING' | 'NOT_SERVING' | 'UNREACHABLE' | 'STARTING' | 'DRAINING' | 'DRAINED' | 'DEAD';
 
 /** Asks nodes how they are. */
 export class HealthProbe {

@@ -5,6 +5,7 @@ import { CommanderError } from 'commander';
 import { exitCodeOf, ExitRequest } from './exit-codes.js';
 import { describeFailure } from './failure-text.js';
 import { Interruption } from './interruption.js';
+import { runInside } from './network/inside-run.js';
 import { makeProgram } from './program.js';
 import { Terminal } from './terminal.js';
 
@@ -15,8 +16,11 @@ interruption.listen();
 process.stdout.on('error', () => process.exit(0));
 
 try {
-  const program = makeProgram(commandContext(terminal, interruption));
+  const context = commandContext(terminal, interruption);
   const args = readArguments();
+  const code = await runInside(context, args);
+  if (code !== undefined) throw new ExitRequest(code);
+  const program = makeProgram(context);
   if (args.length === 0) program.outputHelp();
   else await program.parseAsync([...args], { from: 'user' });
   process.exit(0);

@@ -19,6 +19,8 @@ export interface MemberStatus {
 export interface KnownProcess {
   readonly name: string;
   readonly pid: number;
+  /** How it is while it is not registered. Default STARTING. */
+  readonly state?: MemberState;
 }
 
 /** Members as the coordinator has them, each asked how it is; behind them the processes that have not registered. */
@@ -36,9 +38,9 @@ export async function memberStatuses(
   const ids = new Set(members.map(({ id }) => id));
   const waiting = options.processes
     .filter(({ name }) => !ids.has(name))
-    .map(({ name, pid }): MemberStatus => {
+    .map(({ name, pid, state = 'STARTING' }): MemberStatus => {
       const type = name.replace(/-\d+$/, '');
-      return { id: name, type, address: '', pid, leader: false, epoch: '0', state: 'STARTING' };
+      return { id: name, type, address: '', pid, leader: false, epoch: '0', state };
     });
   return [...registered, ...waiting];
 }

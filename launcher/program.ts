@@ -3,15 +3,19 @@ import { Command } from 'commander';
 import { VERSION } from '../runtime/version.js';
 import type { CommandContext } from './command-context.js';
 import { addApps } from './commands/apps.js';
+import { addChaos } from './commands/chaos.js';
 import { addConfig } from './commands/config.js';
 import { addDemo } from './commands/demo.js';
 import { addDoctor } from './commands/doctor.js';
 import { addDown } from './commands/down.js';
+import { addDrain } from './commands/drain.js';
 import { withExamples } from './commands/examples.js';
+import { addInside } from './commands/inside.js';
 import { addLogs } from './commands/logs.js';
 import { addModels } from './commands/models.js';
 import { addNode } from './commands/node.js';
 import { addPredict } from './commands/predict.js';
+import { addRestart } from './commands/restart.js';
 import { addRun } from './commands/run.js';
 import { addSetup } from './commands/setup.js';
 import { addStatus } from './commands/status.js';
@@ -43,8 +47,9 @@ export function makeProgram(context: CommandContext): Command {
   ]);
   for (const add of [
     ...[addDemo, addUp, addStatus, addDown, addLogs, addRun, addApps, addNode],
+    ...[addRestart, addDrain],
     ...[addModels, addPredict, addTrain],
-    ...[addTax, addDoctor, addSetup, addConfig, addSupervise],
+    ...[addInside, addChaos, addTax, addDoctor, addSetup, addConfig, addSupervise],
   ])
     add(program, context);
   return program;

@@ -17,6 +17,28 @@ const runSchema = z.object({
   /** `zookeeper://host:port,...` or `embedded://host:port`; empty while nobody knows yet. */
   coordinator: z.string(),
   startedAt: z.string(),
+  /** Path of the launcher's socket; absent where it has none. */
+  control: z.string().optional(),
+  /** Where nodes and servers have links of their own, in namespaces that only the launcher's side can name. */
+  network: z
+    .object({
+      /** Namespace with the bridge. */
+      switchNamespace: z.string(),
+      /** Address of the launcher and of commands. */
+      driverAddress: z.string(),
+      /** Address of the embedded coordinator, where it is that. */
+      coordinatorAddress: z.string(),
+      links: z.array(
+        z.object({
+          name: z.string(),
+          kind: z.enum(['node', 'zookeeper']),
+          address: z.string(),
+          namespace: z.string(),
+          port: z.string(),
+        }),
+      ),
+    })
+    .optional(),
   /** What the launcher started: nodes, and the servers of its ensemble. */
   processes: z.array(
     identitySchema.extend({ name: z.string(), kind: z.enum(['node', 'zookeeper']) }),
@@ -26,6 +48,7 @@ const runSchema = z.object({
 /** What is known about the data center that runs in a state folder. */
 export type RunRecord = z.output<typeof runSchema>;
 export type RecordedProcess = RunRecord['processes'][number];
+export type RecordedNetwork = NonNullable<RunRecord['network']>;
 
 /** `running`: its launcher lives. `stale`: it was killed, and left this file and maybe processes behind. */
 export type RunState =

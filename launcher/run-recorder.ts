@@ -25,7 +25,9 @@ export class RunRecorder {
   }
 
   /** Resolves when it stands in the file. */
-  change(facts: Partial<Pick<RunRecord, 'phase' | 'coordinator'>>): Promise<void> {
+  change(
+    facts: Partial<Pick<RunRecord, 'phase' | 'coordinator' | 'network' | 'control'>>,
+  ): Promise<void> {
     return this.#write(() => Promise.resolve(facts));
   }
 

@@ -1,6 +1,9 @@
+import { status } from '@grpc/grpc-js';
+
 import { backoffMs } from '../runtime/backoff.js';
 import { systemClock } from '../runtime/clock.js';
 import type { Clock } from '../runtime/clock.js';
+import { FractoryError } from '../runtime/errors.js';
 import { describeExit, NodeChild } from './child-process.js';
 import type { Exit, NodeCommand } from './child-process.js';
 import { stopStages } from './stop-order.js';
@@ -13,24 +16,46 @@ export interface SupervisorOptions {
   readonly onChange?: () => void;
   /** Something that people should know: a node died and is started again. */
   readonly onNotice?: (text: string) => void;
+  /** A node ended by itself: who lists this life of it may forget it. Called before the next life begins. */
+  readonly onDeath?: (life: NodeChild) => void;
+  /** The command of a node's next life, from that of the one before. Default: the same. */
+  readonly nextCommand?: (command: NodeCommand) => NodeCommand;
 }
 
 /** A node and its present life. */
 interface Supervised {
-  readonly command: NodeCommand;
+  command: NodeCommand;
   child: NodeChild | undefined;
   startedAtMs: number;
+  /** Deaths in a row. */
   failures: number;
+  lives: number;
+  /** It was asked to stop, and begins its next life after that. */
+  isRestarting: boolean;
   cancelRestart: (() => void) | undefined;
+}
+
+/** How a supervised node is, as far as its launcher can tell. */
+export interface SupervisedNode {
+  readonly name: string;
+  readonly type: string;
+  /** 0 while it isn't running. */
+  readonly pid: number;
+  readonly state: 'running' | 'restarting' | 'dead';
+  /** Lives before this one. */
+  readonly restarts: number;
 }
 
 /** A node that lived this long has recovered: its next death counts as the first. */
 const RECOVERED_MS = 30_000;
 const RESTART_BACKOFF = { initialMs: 250, maxMs: 10_000 };
+/** A start takes a third of a second of a processor, which whoever takes the dead one's place needs more. */
+const ASIDE_MS = 400;
 
 /**
- * Keeps node processes alive: a node that dies is started again, with growing pauses, until `stop`. Until `settle` is
- * called a death is final instead: a data center that can't start says so.
+ * Keeps node processes alive: a node that dies is started again until `stop`: the first time at once, or a moment later where another of its type takes
+ * its place, and then with growing pauses.
+ * Until `settle` is called a death is final instead: a data center that can't start says so.
  */
 export class Supervisor {
   readonly #options: SupervisorOptions;
@@ -55,6 +80,8 @@ export class Supervisor {
         child: undefined,
         startedAtMs: 0,
         failures: 0,
+        lives: 0,
+        isRestarting: false,
         cancelRestart: undefined,
       };
       this.#nodes.set(command.name, node);
@@ -75,6 +102,33 @@ export class Supervisor {
   /** The lives of now. */
   children(): NodeChild[] {
     return [...this.#nodes.values()].flatMap(({ child }) => (child?.isRunning ? [child] : []));
+  }
+
+  /** All nodes, also those that are between two lives. */
+  nodes(): SupervisedNode[] {
+    return [...this.#nodes.values()].map(({ command, child, isRestarting, lives }) => {
+      const pid = child?.isRunning ? child.pid : 0;
+      const state = isRestarting ? 'restarting' : pid === 0 ? 'dead' : 'running';
+      return { name: command.name, type: command.type, pid, state, restarts: lives - 1 };
+    });
+  }
+
+  /** Stops a node in good order and starts it again; resolves with its next life, which has only begun. */
+  async restart(name: string): Promise<NodeChild> {
+    const node = this.#nodes.get(name);
+    if (!node) throw new Error(`${name} is not supervised here`);
+    if (this.#phase !== 'keeping' || node.isRestarting) throw notNow(name);
+    node.cancelRestart?.();
+    node.isRestarting = true;
+    await node.child?.stop(this.#options.stopGraceMs);
+    node.isRestarting = false;
+    if (this.phase !== 'keeping') throw notNow(name);
+    node.failures = 0;
+    return this.#next(node);
+  }
+
+  get phase(): 'starting' | 'keeping' | 'stopping' {
+    return this.#phase;
   }
 
   /** Stops all nodes, those first that need others. Resolves when none is left. */
@@ -98,31 +152,59 @@ export class Supervisor {
     for (const node of this.#nodes.values()) node.cancelRestart?.();
   }
 
-  #spawn(node: Supervised): void {
+  #next(node: Supervised): NodeChild {
+    node.command = this.#options.nextCommand?.(node.command) ?? node.command;
+    return this.#spawn(node);
+  }
+
+  #spawn(node: Supervised): NodeChild {
     const child = new NodeChild(node.command);
     node.child = child;
+    node.lives++;
     node.startedAtMs = this.#clock.monotonicMs();
     this.#options.onChange?.();
     void child.exited.then((exit) => {
-      this.#died(node, exit);
+      this.#died(node, child, exit);
     });
+    return child;
   }
 
-  #died(node: Supervised, exit: Exit): void {
+  #died(node: Supervised, child: NodeChild, exit: Exit): void {
     this.#options.onChange?.();
-    if (this.#phase === 'stopping') return;
+    if (this.#phase === 'stopping' || node.isRestarting || node.child !== child) return;
     if (this.#phase === 'starting') {
       this.#reportDeath({ command: node.command, exit });
       return;
     }
+    this.#options.onDeath?.(child);
     const lifetimeMs = this.#clock.monotonicMs() - node.startedAtMs;
     node.failures = lifetimeMs > RECOVERED_MS ? 1 : node.failures + 1;
-    const delayMs = Math.round(backoffMs(node.failures, RESTART_BACKOFF));
-    this.#options.onNotice?.(
-      `${node.command.name} died (${describeExit(exit)}); starting it again in ${String(delayMs)} ms`,
-    );
-    node.cancelRestart = this.#clock.schedule(delayMs, () => {
-      this.#spawn(node);
-    });
+    const asideMs = this.#hasFellow(node) ? ASIDE_MS : 0;
+    const pauseMs = Math.max(asideMs, Math.round(pauseAfter(node.failures)));
+    const when = pauseMs === 0 ? 'at once' : `in ${String(pauseMs)} ms`;
+    const { name } = node.command;
+    this.#options.onNotice?.(`${name} died (${describeExit(exit)}); starting it again ${when}`);
+    if (pauseMs === 0) this.#next(node);
+    else
+      node.cancelRestart = this.#clock.schedule(pauseMs, () => {
+        this.#next(node);
+      });
   }
+
+  #hasFellow({ command: { name, type } }: Supervised): boolean {
+    return this.children().some(({ command }) => command.type === type && command.name !== name);
+  }
+}
+
+/** One death may be chance; a node that dies again and again would otherwise take a processor for itself. */
+function pauseAfter(deaths: number): number {
+  return deaths === 1 ? 0 : backoffMs(deaths - 1, RESTART_BACKOFF);
+}
+
+function notNow(name: string): FractoryError {
+  return new FractoryError(
+    status.FAILED_PRECONDITION,
+    'NOT_RESTARTABLE',
+    `${name} can't be restarted now: the data center starts or stops, or it is being restarted already`,
+  );
 }

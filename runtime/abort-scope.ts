@@ -7,6 +7,7 @@ import { cancelled } from './errors.js';
  * 2.7 KB behind at every long-lived source as it does in Node.js 20.
  */
 export class AbortScope {
+  static readonly #deadlines = new WeakMap<AbortSignal, number>();
   readonly #controller = new AbortController();
   readonly #sources: readonly AbortSignal[];
 
@@ -15,9 +16,22 @@ export class AbortScope {
     for (const source of sources) {
       // A long-lived source is followed by as much work as there is.
       setMaxListeners(0, source);
+      this.endsBy(AbortScope.deadlineOf(source));
       if (source.aborted) this.abort(source.reason);
       else source.addEventListener('abort', this.#follow);
     }
+  }
+
+  /** When a signal, made by a scope or one that it follows, aborts at the latest; ms since 1970, Infinity where nobody has said. */
+  static deadlineOf(signal: AbortSignal): number {
+    return AbortScope.#deadlines.get(signal) ?? Infinity;
+  }
+
+  /** Says when the scope will be aborted at the latest, ms since 1970; whoever gets its signal can tell those whom it calls. Aborting it is up to the caller. */
+  endsBy(atMs: number): void {
+    const { signal } = this;
+    const before = AbortScope.deadlineOf(signal);
+    if (atMs < before) AbortScope.#deadlines.set(signal, atMs);
   }
 
   get signal(): AbortSignal {

@@ -17,7 +17,19 @@ export const channelOptions: ChannelOptions = {
   'grpc.enable_channelz': 0,
 };
 
+/**
+ * Options of channels between nodes: a peer that says nothing any more, since a cable was cut or its machine lost power, breaks the connection
+ * within 3 s. Asked only while calls are under way, as links always are.
+ */
+export const linkOptions: ChannelOptions = {
+  ...channelOptions,
+  'grpc.keepalive_time_ms': 1000,
+  'grpc.keepalive_timeout_ms': 2000,
+};
+
 export interface ChannelPoolOptions {
+  /** Default: `channelOptions`. */
+  readonly options?: ChannelOptions;
   /** Default: no TLS. */
   readonly credentials?: ChannelCredentials;
   /** Run on every call, such as one that adds the bearer token. */
@@ -39,12 +51,16 @@ type ClientConstructor<C extends Closable> = new (
 export class ChannelPool {
   readonly #credentials: ChannelCredentials;
   readonly #interceptors: Interceptor[];
+  readonly #options: ChannelOptions;
   readonly #channels = new Map<string, Channel>();
+  /** Who was last said to be at each address. */
+  #lives: ReadonlyMap<string, string> = new Map();
   readonly #clients = new Map<string, Map<unknown, Closable>>();
 
   constructor(options: ChannelPoolOptions = {}) {
     this.#credentials = options.credentials ?? credentials.createInsecure();
     this.#interceptors = [...(options.interceptors ?? [])];
+    this.#options = options.options ?? channelOptions;
   }
 
   /** The client of one service at one address; made at the first use. Don't close it: the pool does. */
@@ -77,6 +93,18 @@ export class ChannelPool {
       if (!addresses.has(address)) this.eject(address);
   }
 
+  /**
+   * The same, and closes those where another process is now: they would wait out the backoff of the one before.
+   *
+   * @param lives by address, which process is there
+   */
+  retainLives(lives: ReadonlyMap<string, string>): void {
+    for (const [address, life] of this.#lives)
+      if (lives.has(address) && lives.get(address) !== life) this.eject(address);
+    this.#lives = lives;
+    this.retain(new Set(lives.keys()));
+  }
+
   close(): void {
     for (const address of [...this.#channels.keys()]) this.eject(address);
   }
@@ -84,7 +112,7 @@ export class ChannelPool {
   #channel(address: string): Channel {
     let channel = this.#channels.get(address);
     if (!channel) {
-      channel = new Channel(address, this.#credentials, channelOptions);
+      channel = new Channel(address, this.#credentials, this.#options);
       this.#channels.set(address, channel);
     }
     return channel;

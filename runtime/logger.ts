@@ -13,8 +13,18 @@ export interface LoggerOptions {
   readonly descriptor?: number;
 }
 
-/** A log that writes synchronously, so that the last line before a crash is there. */
+/** What waits to be written while the disk is full, bytes; lines beyond are dropped. */
+const MAX_WAITING_BYTES = 4 * 1024 ** 2;
+
+/** A log that writes synchronously, so that the last line before a crash is there. Lines that can't be written wait until they can. */
 export function createLogger(options: LoggerOptions = {}): Logger {
+  const file = destination({
+    dest: options.descriptor ?? 1,
+    sync: true,
+    maxLength: MAX_WAITING_BYTES,
+  });
+  // A full disk is no reason to end: nobody could be told of it here.
+  file.on('error', () => undefined);
   return pino(
     {
       level: options.level ?? 'info',
@@ -23,7 +33,7 @@ export function createLogger(options: LoggerOptions = {}): Logger {
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       redact: { paths: ['token', 'secret', '*.token', '*.secret'], censor: '[redacted]' },
     },
-    destination({ dest: options.descriptor ?? 1, sync: true }),
+    file,
   );
 }
 

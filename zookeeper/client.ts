@@ -18,6 +18,8 @@ export interface ClientOptions {
   readonly digest: string | undefined;
   readonly clock: Clock;
   readonly onEvent: (event: ClientEvent) => void;
+  /** A session that another client has opened; default: a new one. */
+  readonly session?: { readonly id: Buffer; readonly password: Buffer };
 }
 
 interface Server {
@@ -60,7 +62,13 @@ export class ZooKeeperClient {
 
   constructor(options: ClientOptions) {
     this.#options = options;
-    this.#library = createClient(options.connect, { sessionTimeout: options.sessionTimeoutMs });
+    this.#library = createClient(options.connect, {
+      sessionTimeout: options.sessionTimeoutMs,
+      ...(options.session && {
+        sessionId: options.session.id,
+        sessionPassword: options.session.password,
+      }),
+    });
     this.#connection = (
       this.#library as unknown as { connectionManager: LibraryConnection }
     ).connectionManager;
@@ -143,6 +151,32 @@ export class ZooKeeperClient {
   /** Breaks the connection, so that the client goes on with another server. */
   drop(): void {
     this.#connection.socket?.destroy();
+  }
+
+  /**
+   * Ends this session at the server by another connection, without a word to this one. False if the other connection was not the last that the
+   * server saw of the session.
+   */
+  async expire(deadlineMs: number): Promise<boolean> {
+    const id = this.#library.getSessionId();
+    const password = this.#library.getSessionPassword();
+    let onEvent: (event: ClientEvent) => void = () => undefined;
+    const first = new Promise<ClientEvent>((resolve) => {
+      onEvent = resolve;
+    });
+    const other = new ZooKeeperClient({ ...this.#options, session: { id, password }, onEvent });
+    const cancel = this.#options.clock.schedule(deadlineMs, () => {
+      onEvent('disconnected');
+    });
+    other.connect();
+    try {
+      const event = await first;
+      if (event === 'connected') await other.close(deadlineMs);
+      return event !== 'disconnected';
+    } finally {
+      cancel();
+      other.dispose();
+    }
   }
 
   /** Ends the session at the server, if it is reached within `deadlineMs`, and disposes. */

@@ -25,14 +25,15 @@ export type Routing = 'leader' | 'any';
 
 /** A registered member. */
 export interface Member extends MemberRecord {
-  /** Only grows, for every registration in the data center: czxid of the znode. */
+  /** Only grows, for every registration in the data center, also where ZooKeeper begins anew without its data (`epoch-base.ts`). */
   readonly epoch: bigint;
   /** Place in the queue for leadership of its type: the lowest leads. */
   readonly sequence: number;
 }
 
 /**
- * How the connection to the coordinator is. `suspended`: nothing heard for too long, the session may still live.
+ * How the connection to the coordinator is. `suspended`: nothing heard for too long, the session may still live, for as long as nobody can be
+ * reached who would know.
  * `lost`: the session is over, and all registrations with it; the coordinator makes a new session and registers again by itself.
  */
 export type ConnectionState = 'connecting' | 'connected' | 'suspended' | 'lost' | 'closed';
@@ -49,8 +50,18 @@ export interface Registration extends AsyncDisposable {
    * false as soon as the connection is suspended.
    */
   readonly leads: boolean;
+  /**
+   * If this member leads, nobody can lead after it before this moment (monotonic ms), whatever becomes of the connection: its session lives until
+   * then.
+   */
+  readonly leadsUntilMs: number;
   /** Hears every change of `member` and `leads`; returns what ends the subscription. */
   subscribe(listener: (registration: Registration) => void): () => void;
+  /**
+   * Leaves and registers again at once: at the end of the queue, with an epoch greater than `above`. Resolves when that is so; fails with
+   * UNAVAILABLE where there is no session with the coordinator.
+   */
+  renew(above?: bigint): Promise<void>;
   /** Leaves: when this resolves the member is gone from the coordinator and this process's list; others hear a moment later. Idempotent. */
   withdraw(): Promise<void>;
 }
@@ -72,6 +83,19 @@ export interface Coordinator extends AsyncDisposable {
   /** Hears every change of `members()`; returns what ends the subscription. */
   onMembers(listener: (members: readonly Member[]) => void): () => void;
   onState(listener: (state: ConnectionState) => void): () => void;
+  /**
+   * Takes one life of a member out of the registry at once, without waiting for the end of its session: for whoever knows for certain
+   * that its process has ended. Should it live after all it finds itself removed and registers again, with a new epoch at the end of the queue.
+   *
+   * @param instance as in its record
+   * @returns false if that life was not registered any more
+   */
+  removeMember(id: string, instance: string): Promise<boolean>;
+  /**
+   * Ends the session of this process at the service, as if it had been silent for too long; this end finds out like that of a real
+   * expiry. For experiments with failures.
+   */
+  expireSession(): Promise<void>;
   /** Ends the session, and with it all registrations, at once. Idempotent. */
   close(): Promise<void>;
 }

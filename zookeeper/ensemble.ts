@@ -12,6 +12,13 @@ import type { FindOptions, Installation } from './ensemble/installation.js';
 import type { ServerMode } from './ensemble/server-mode.js';
 import type { ServerPorts } from './ensemble/zoo-cfg.js';
 
+/** A server's side of the network, if it has one of its own: nobody else has its ports. */
+export interface ServerPlace {
+  readonly host: string;
+  /** Program with its arguments that turns into the server. */
+  readonly within: readonly string[];
+}
+
 export interface EnsembleOptions {
   /** What `Ensemble.find` found. */
   readonly installation: Extract<Installation, { ok: true }>;
@@ -25,6 +32,8 @@ export interface EnsembleOptions {
   readonly logPath?: string;
   /** Folder of the class archive; default `path`. */
   readonly archivePath?: string;
+  /** Where the server with this id runs. Default: all on loopback, on free ports. */
+  readonly placeOf?: ((id: number) => Promise<ServerPlace>) | undefined;
   readonly log: Logger;
 }
 
@@ -40,13 +49,20 @@ export interface ServerStatus {
 const HOST = '127.0.0.1';
 const DEFAULT_TICK_MS = 500;
 const PORTS_PER_SERVER = 3;
+/** Those of ZooKeeper's own documentation, for servers that share them with nobody. */
+const OWN_PORTS = { client: 2181, quorum: 2888, election: 3888 };
 const ASK_EVERY_MS = 25;
 /** A server that died so often before there was a quorum has a port that somebody else took: new ports. */
 const DEATHS_BEFORE_NEW_PORTS = 2;
 const START_ATTEMPTS = 3;
 
+export interface ReadyOptions {
+  /** How long a quorum waits for the servers that don't serve yet, ms: they come when they can. Default: until they do. */
+  readonly laggardMs?: number;
+}
+
 /**
- * ZooKeeper servers of our own on the loopback address, on ports that were free. Each ends with the process that started it,
+ * ZooKeeper servers of our own, on ports that were free of the loopback address or where `placeOf` says. Each ends with the process that started it,
  * however that ends; each is restarted when it dies by itself.
  */
 export class Ensemble {
@@ -68,7 +84,9 @@ export class Ensemble {
 
   /** `host:port,...` of all servers; empty before `spawn`. Changes only within `start`, if a port turns out to be taken. */
   get connect(): string {
-    return this.#servers.map(({ ports }) => `${HOST}:${String(ports.client)}`).join(',');
+    return this.#servers
+      .map(({ ports }) => `${ports.host ?? HOST}:${String(ports.client)}`)
+      .join(',');
   }
 
   get servers(): readonly ServerStatus[] {
@@ -96,13 +114,15 @@ export class Ensemble {
       installation.java,
       installation.classPath,
     );
-    const all = await this.#choosePorts();
+    const places = await this.#choosePlaces();
+    const all = await this.#choosePorts(places);
     this.#servers = all.map(
-      (ports) =>
+      (ports, index) =>
         new EnsembleServer(ports, all, {
           ...installation,
           archive,
           host: HOST,
+          within: places[index]?.within,
           tickMs: this.#options.tickMs ?? DEFAULT_TICK_MS,
           path: path.join(root, `server-${String(ports.id)}`),
           logPath: path.join(logPath, `zookeeper-${String(ports.id)}.log`),
@@ -113,10 +133,10 @@ export class Ensemble {
     if (this.#stopped) await this.#stopServers();
   }
 
-  /** Second half of `start`: resolves when every server serves, which takes a quorum. */
-  async ready(signal?: AbortSignal): Promise<void> {
+  /** Second half of `start`: resolves when every server serves, or a quorum does and has waited long enough for the others. */
+  async ready(signal?: AbortSignal, { laggardMs = Infinity }: ReadyOptions = {}): Promise<void> {
     try {
-      for (let attempt = 1; !(await this.#allServe(signal)); attempt++) {
+      for (let attempt = 1; !(await this.#allServe(laggardMs, signal)); attempt++) {
         if (attempt === START_ATTEMPTS)
           throw unavailable(
             'ENSEMBLE_FAILED',
@@ -154,8 +174,17 @@ export class Ensemble {
     await leader?.stop();
   }
 
-  async #choosePorts(): Promise<ServerPorts[]> {
+  async #choosePlaces(): Promise<ServerPlace[]> {
+    const { placeOf, servers } = this.#options;
+    const places: ServerPlace[] = [];
+    if (placeOf) for (let id = 1; id <= servers; id++) places.push(await placeOf(id));
+    return places;
+  }
+
+  async #choosePorts(places: readonly ServerPlace[]): Promise<ServerPorts[]> {
     const count = this.#options.servers;
+    if (places.length > 0)
+      return places.map(({ host }, index) => ({ id: index + 1, host, ...OWN_PORTS }));
     const free = await freePorts(count * PORTS_PER_SERVER, HOST);
     return Array.from({ length: count }, (_, index) => {
       const [client = 0, quorum = 0, election = 0] = free.slice(index * PORTS_PER_SERVER);
@@ -164,11 +193,17 @@ export class Ensemble {
   }
 
   /** False if a server dies again and again. */
-  async #allServe(signal?: AbortSignal): Promise<boolean> {
+  async #allServe(laggardMs: number, signal?: AbortSignal): Promise<boolean> {
+    let quorumAtMs = Infinity;
     for (;;) {
       if (this.#stopped) throw cancelled('the ensemble was stopped');
       const modes = await Promise.all(this.#servers.map((server) => server.ask()));
-      if (modes.every((mode) => mode !== 'none')) return true;
+      const serving = modes.filter((mode) => mode !== 'none').length;
+      if (serving === modes.length) return true;
+      const nowMs = performance.now();
+      quorumAtMs = 2 * serving > modes.length ? Math.min(quorumAtMs, nowMs) : Infinity;
+      const haveDied = this.#servers.some(({ restarts }) => restarts > 0);
+      if (!haveDied && nowMs - quorumAtMs >= laggardMs) return true;
       if (this.#servers.some(({ restarts }) => restarts >= DEATHS_BEFORE_NEW_PORTS)) return false;
       await sleep(ASK_EVERY_MS, signal);
     }

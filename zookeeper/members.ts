@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 import { messageOf } from '../runtime/errors.js';
 import type { Member, MemberRecord } from './coordinator.js';
+import { parseEpochBase } from './epoch-base.js';
 
 /** Pure functions over members and the znodes that stand for them. */
 
@@ -33,6 +34,11 @@ export function parseName(name: string): ZnodeName | undefined {
   return match?.[1] === undefined ? undefined : { name, id: match[1], sequence: Number(match[2]) };
 }
 
+/** The name of the znode that stands for a member. */
+export function nameOf({ id, sequence }: Pick<ZnodeName, 'id' | 'sequence'>): string {
+  return `${id}-${String(sequence).padStart(10, '0')}`;
+}
+
 /** The names that stand for members, in the order of their registration. */
 export function orderNames(names: readonly string[]): ZnodeName[] {
   return names
@@ -49,6 +55,26 @@ export function predecessorOf(names: readonly string[], own: string): string | u
 
 export function encodeRecord(record: MemberRecord): string {
   return JSON.stringify(recordSchema.parse(record));
+}
+
+/** As it stands in a znode: what the member says of itself, and what its czxid counts from (`epoch-base.ts`). */
+export function encodeZnode(record: MemberRecord, epochBase: bigint): string {
+  return JSON.stringify({ ...recordSchema.parse(record), epochBase: String(epochBase) });
+}
+
+/** Epoch of the registration that a znode stands for. */
+export function epochOf(data: string, czxid: bigint): bigint {
+  const parsed = z.looseObject({ epochBase: z.string() }).safeParse(parseJson(data));
+  const base = parsed.success ? parseEpochBase(parsed.data.epochBase) : undefined;
+  return (base ?? 0n) + czxid;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** What a member said of itself, or an error text where it can't be read. */
@@ -98,21 +124,25 @@ export interface RegistrationPlan {
  * Whoever owns two (a create whose answer was lost, done again) keeps the older.
  *
  * @param lastEpoch epoch of our own latest registration; undefined before the first
+ * @param aboveEpoch registrations of our own up to this epoch are to be left for a later one
  */
 export function planRegistration(
   standings: readonly Standing[],
   owner: bigint,
   lastEpoch: bigint | undefined,
+  aboveEpoch = 0n,
 ): RegistrationPlan {
-  const own = standings
+  const ours = standings
     .filter((standing) => standing.owner === owner)
     .sort((a, b) => a.sequence - b.sequence);
+  const own = ours.filter(({ epoch }) => epoch > aboveEpoch);
+  const left = ours.filter(({ epoch }) => epoch <= aboveEpoch);
   const others = standings.filter((standing) => standing.owner !== owner);
   const [kept, ...doubles] = own;
   const bound = kept?.epoch ?? lastEpoch;
   const later = others.find(({ epoch }) => bound !== undefined && epoch > bound);
   const earlier = others.filter((other) => bound === undefined || other.epoch < bound);
-  const remove = [...doubles, ...earlier].map(({ name }) => name);
+  const remove = [...left, ...doubles, ...earlier].map(({ name }) => name);
   if (later && kept) return { remove: [...remove, kept.name], action: yieldTo(later) };
   if (later) return { remove, action: yieldTo(later) };
   return { remove, action: kept ? { kind: 'keep', standing: kept } : { kind: 'create' } };

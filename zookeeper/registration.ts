@@ -2,11 +2,21 @@ import path from 'node:path';
 
 import { systemClock } from '../runtime/clock.js';
 import type { Clock } from '../runtime/clock.js';
+import { unavailable } from '../runtime/errors.js';
 import type { Logger } from '../runtime/logger.js';
 import type { ConnectionState, Member, MemberRecord, Registration } from './coordinator.js';
+import type { DataCenterRoot } from './data-center-root.js';
 import { standpointOf } from './election.js';
 import { Listeners } from './listeners.js';
-import { encodeRecord, orderNames, parseName, planRegistration } from './members.js';
+import {
+  encodeZnode,
+  epochOf,
+  nameOf,
+  orderNames,
+  parseName,
+  planRegistration,
+  predecessorOf,
+} from './members.js';
 import type { Standing } from './members.js';
 import { Reconciler } from './reconciler.js';
 import type { Registry } from './registry.js';
@@ -14,8 +24,7 @@ import type { Session } from './session.js';
 import { failedWith } from './zookeeper-error.js';
 
 export interface RegistrationOptions {
-  /** Folder of the member's type: `/fractory/<data center>/members/<type>`. */
-  readonly path: string;
+  readonly root: DataCenterRoot;
   readonly log: Logger;
   readonly clock?: Clock;
   /** Hears of every failed attempt to register. */
@@ -35,6 +44,10 @@ export class ZooKeeperRegistration implements Registration {
   #member: Member | undefined;
   #leads = false;
   #lastEpoch: bigint | undefined;
+  /** Registrations up to this epoch are not good enough: one is left and made again. */
+  #aboveEpoch = 0n;
+  /** A later life of this member is registered. */
+  #yields = false;
   #withdrawn: Promise<void> | undefined;
 
   constructor(
@@ -68,6 +81,10 @@ export class ZooKeeperRegistration implements Registration {
     return this.#leads && this.#session.isFresh();
   }
 
+  get leadsUntilMs(): number {
+    return this.#session.aliveUntilMs;
+  }
+
   subscribe(listener: (registration: Registration) => void): () => void {
     return this.#listeners.add(listener);
   }
@@ -76,8 +93,21 @@ export class ZooKeeperRegistration implements Registration {
   async register(): Promise<void> {
     // A run that found its session over in the middle ends without a member; another was asked for.
     do await this.#reconciler.completed();
-    while (!this.#member && !this.#reconciler.stopped);
+    while (!this.#isRegistered && !this.#yields && !this.#reconciler.stopped);
     await this.#registry.readType(this.#record.type);
+  }
+
+  get #isRegistered(): boolean {
+    return this.#member !== undefined && this.#member.epoch > this.#aboveEpoch;
+  }
+
+  async renew(above = 0n): Promise<void> {
+    if (this.#withdrawn || !this.#hasSession || !this.#member)
+      throw unavailable('NO_SESSION', `${this.#record.id} has no session to register again in`);
+    for (const epoch of [above, this.#lastEpoch ?? 0n])
+      if (epoch > this.#aboveEpoch) this.#aboveEpoch = epoch;
+    this.#become(this.#member, false);
+    await this.register();
   }
 
   withdraw(): Promise<void> {
@@ -143,13 +173,16 @@ export class ZooKeeperRegistration implements Registration {
 
   async #reconcile(): Promise<void> {
     const { generation } = this.#session;
+    await this.#leadAtOnce(generation);
     // A write first: it goes through the leader, and so the list below shows a znode whose creation was never answered.
-    await this.#session.ensure(this.#options.path);
-    const plan = planRegistration(await this.#standings(), this.#session.id, this.#lastEpoch);
+    await this.#options.root.ensureType(this.#record.type);
+    const standings = await this.#standings();
+    const plan = planRegistration(standings, this.#session.id, this.#lastEpoch, this.#aboveEpoch);
     for (const name of plan.remove) {
       this.#options.log.info({ znode: name }, 'removing an earlier registration');
       await this.#session.remove(this.#pathOf(name));
     }
+    this.#yields = plan.action.kind === 'yield';
     if (plan.action.kind === 'yield') return this.#yieldTo(plan.action.to);
     const standing = plan.action.kind === 'keep' ? plan.action.standing : await this.#create();
     if (!standing) {
@@ -158,7 +191,7 @@ export class ZooKeeperRegistration implements Registration {
     }
     const standpoint = await standpointOf(
       this.#session,
-      { path: this.#options.path, own: standing.name },
+      { path: this.#path, own: standing.name },
       this.#onChange,
     );
     // What was read in a session that is over says nothing about this one; `connected` has asked for another run.
@@ -174,6 +207,20 @@ export class ZooKeeperRegistration implements Registration {
     );
   }
 
+  /** One look before all else: whoever waited and finds nobody before it leads, whatever the rest will say. */
+  async #leadAtOnce(generation: number): Promise<void> {
+    const member = this.#member;
+    if (!member || this.#leads || !this.#isRegistered || !this.#session.isFresh()) return;
+    const own = nameOf(member);
+    const names = await this.#session.children(this.#path).catch((error: unknown) => {
+      if (failedWith(error, 'no-node')) return [] as string[];
+      throw error;
+    });
+    if (!names.includes(own) || predecessorOf(names, own) !== undefined) return;
+    const isStill = this.#member === member && this.#session.generation === generation;
+    if (isStill && !this.#reconciler.stopped) this.#become(member, this.#session.isFresh());
+  }
+
   async #yieldTo(name: string): Promise<void> {
     this.#options.log.warn({ znode: name }, 'a later life of this member is registered');
     this.#become(undefined, false);
@@ -181,17 +228,30 @@ export class ZooKeeperRegistration implements Registration {
       this.#reconciler.request();
   }
 
+  /** Undefined where another run has to look again. */
   async #create(): Promise<Standing | undefined> {
+    const { root } = this.#options;
+    const base = await root.epochBase();
     const created = await this.#session.create(
       this.#pathOf(`${this.#record.id}-`),
-      Buffer.from(encodeRecord(this.#record)),
+      Buffer.from(encodeZnode(this.#record, base)),
       { mode: 'ephemeral-sequential' },
     );
-    return this.#standing(path.posix.basename(created));
+    const standing = await this.#standing(path.posix.basename(created));
+    if (!standing || standing.epoch > this.#bound) return standing;
+    await this.#session.remove(created);
+    await root.raiseEpochs(this.#bound);
+    return undefined;
+  }
+
+  /** The next epoch is greater. */
+  get #bound(): bigint {
+    const last = this.#lastEpoch ?? 0n;
+    return last > this.#aboveEpoch ? last : this.#aboveEpoch;
   }
 
   async #standings(): Promise<Standing[]> {
-    const names = orderNames(await this.#session.children(this.#options.path));
+    const names = orderNames(await this.#session.children(this.#path));
     const own = names.filter(({ id }) => id === this.#record.id);
     const found = await Promise.all(own.map(({ name }) => this.#standing(name)));
     return found.filter((standing) => standing !== undefined);
@@ -201,16 +261,24 @@ export class ZooKeeperRegistration implements Registration {
     const znode = await this.#session.read(this.#pathOf(name));
     const parsed = parseName(name);
     if (!znode || !parsed) return undefined;
-    return { name, epoch: znode.czxid, owner: znode.owner, sequence: parsed.sequence };
+    const epoch = epochOf(znode.data.toString(), znode.czxid);
+    return { name, epoch, owner: znode.owner, sequence: parsed.sequence };
   }
 
+  /** First the one that is known: whoever comes next leads from then on. Then what else may be there, such as one whose creation was never answered. */
   async #removeOwn(): Promise<void> {
-    await this.#session.ensure(this.#options.path);
+    const member = this.#member;
+    if (member) await this.#session.remove(this.#pathOf(nameOf(member)));
+    await this.#options.root.ensureType(this.#record.type);
     for (const { name, owner } of await this.#standings())
       if (owner === this.#session.id) await this.#session.remove(this.#pathOf(name));
   }
 
+  get #path(): string {
+    return `${this.#options.root.membersPath}/${this.#record.type}`;
+  }
+
   #pathOf(name: string): string {
-    return `${this.#options.path}/${name}`;
+    return `${this.#path}/${name}`;
   }
 }

@@ -3,15 +3,16 @@ import type { Clock } from '../runtime/clock.js';
 import type { Logger } from '../runtime/logger.js';
 import type { Member } from './coordinator.js';
 import { Listeners } from './listeners.js';
-import { decodeRecord, orderMembers, orderNames, sameMembers } from './members.js';
+import type { DataCenterRoot } from './data-center-root.js';
+import { decodeRecord, epochOf, orderMembers, orderNames, sameMembers } from './members.js';
 import type { ZnodeName } from './members.js';
 import { Reconciler } from './reconciler.js';
 import type { Session } from './session.js';
 import { failedWith } from './zookeeper-error.js';
 
 export interface RegistryOptions {
-  /** Folder of the types: `/fractory/<data center>/members`. It exists. */
-  readonly path: string;
+  /** It exists at the start. */
+  readonly root: DataCenterRoot;
   readonly log: Logger;
   readonly clock?: Clock;
 }
@@ -19,8 +20,15 @@ export interface RegistryOptions {
 /** The members of one type as last seen. */
 interface Cluster {
   readonly reconciler: Reconciler;
-  /** By name of the znode. A name is never used twice and its data never changes, so what was read once stays true. */
-  readonly members: Map<string, Member>;
+  /**
+   * By name of the znode. A name is never used twice and its data never changes, so what was read once stays true for as long as ZooKeeper keeps
+   * its data: at each new session everything is read anew.
+   */
+  members: Map<string, Member>;
+  /** The session in which they were read. */
+  generation: number;
+  /** False where its folder is missing: ZooKeeper was wiped, and the news of the types will tell. */
+  watched: boolean;
 }
 
 /** A cache of all members of all types that watches keep fresh. Read anew at each `connected`. */
@@ -36,7 +44,7 @@ export class Registry {
   constructor(session: Session, options: RegistryOptions) {
     this.#session = session;
     this.#options = options;
-    this.#types = this.#reconciler(options.path, () => this.#readTypes());
+    this.#types = this.#reconciler(options.root.membersPath, () => this.#readTypes());
   }
 
   get members(): readonly Member[] {
@@ -81,9 +89,12 @@ export class Registry {
   };
 
   async #readTypes(): Promise<void> {
-    const types = await this.#session.children(this.#options.path, this.#onTypesChange);
+    const { root } = this.#options;
+    const types = await this.#childrenOf(root.membersPath, this.#onTypesChange);
+    // ZooKeeper was wiped: there is nothing yet, and so nothing to watch.
+    if (!types) return root.ensure().then(this.#onTypesChange);
     for (const type of types)
-      if (!this.#clusters.has(type)) this.#cluster(type).reconciler.request();
+      if (this.#clusters.get(type)?.watched !== true) this.#cluster(type).reconciler.request();
   }
 
   #cluster(type: string): Cluster {
@@ -93,29 +104,49 @@ export class Registry {
       reconciler.request();
     };
     const reconciler = this.#reconciler(type, () => this.#readCluster(type, onChange));
-    const cluster = { reconciler, members: new Map<string, Member>() };
+    const members = new Map<string, Member>();
+    const cluster: Cluster = { reconciler, members, watched: true, generation: 0 };
     this.#clusters.set(type, cluster);
     return cluster;
   }
 
   async #readCluster(type: string, onChange: () => void): Promise<void> {
-    const path = `${this.#options.path}/${type}`;
-    const { members } = this.#cluster(type);
-    const names = orderNames(await this.#session.children(path, onChange));
+    const path = `${this.#options.root.membersPath}/${type}`;
+    const cluster = this.#cluster(type);
+    const { generation } = this.#session;
+    const members = cluster.generation === generation ? cluster.members : new Map<string, Member>();
+    const children = await this.#childrenOf(path, onChange);
+    cluster.watched = children !== undefined;
+    const names = orderNames(children ?? []);
     const present = new Set(names.map(({ name }) => name));
     const unknown = names.filter(({ name }) => !members.has(name));
     const read = await Promise.all(unknown.map((name) => this.#readMember(path, name)));
     for (const name of members.keys()) if (!present.has(name)) members.delete(name);
     for (const [name, member] of read.filter((one) => one !== undefined)) members.set(name, member);
+    cluster.members = members;
+    cluster.generation = generation;
     this.#publish();
+  }
+
+  /** Undefined if there is no such folder. */
+  async #childrenOf(path: string, onChange: () => void): Promise<readonly string[] | undefined> {
+    try {
+      return await this.#session.children(path, onChange);
+    } catch (error) {
+      if (failedWith(error, 'no-node')) return undefined;
+      throw error;
+    }
   }
 
   async #readMember(path: string, znode: ZnodeName): Promise<[string, Member] | undefined> {
     const found = await this.#session.read(`${path}/${znode.name}`);
     if (!found) return undefined;
-    const record = decodeRecord(found.data.toString());
-    if (typeof record !== 'string')
-      return [znode.name, { ...record, epoch: found.czxid, sequence: znode.sequence }];
+    const data = found.data.toString();
+    const record = decodeRecord(data);
+    if (typeof record !== 'string') {
+      const epoch = epochOf(data, found.czxid);
+      return [znode.name, { ...record, epoch, sequence: znode.sequence }];
+    }
     this.#options.log.warn({ znode: znode.name, problem: record }, 'not a member');
     return undefined;
   }

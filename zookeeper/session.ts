@@ -32,6 +32,10 @@ export interface Znode {
   readonly czxid: bigint;
   /** Session that owns it; 0 if it is persistent. */
   readonly owner: bigint;
+  /** When it was created, by the server's clock; ms since 1970. */
+  readonly createdMs: number;
+  /** How often its data was written. */
+  readonly version: number;
 }
 
 export interface CreateOptions {
@@ -49,6 +53,10 @@ interface Waiter {
 }
 
 const RENEW_DELAY_MS = 250;
+const EXPIRE_ATTEMPTS = 5;
+/** For so long servers let another client in and not this one before its session counts as over: it has tried all of them. */
+const OTHERS_ONLY_MS = 1000;
+const PROBE_CLOSE_MS = 500;
 const USER = 'fractory';
 const EVERYONE = new Id('world', 'anyone');
 const CREATOR = new Id('auth', '');
@@ -68,8 +76,11 @@ export class Session {
   readonly #waiters = new Set<Waiter>();
   #liveness: Liveness = unborn;
   #client: ZooKeeperClient | undefined;
+  /** Finds out whether others are let in while we aren't. */
+  #probe: ZooKeeperClient | undefined;
   #cancelHeartbeat: () => void = () => undefined;
   #cancelExpiry: () => void = () => undefined;
+  #cancelProbe: () => void = () => undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: SessionOptions) {
@@ -98,6 +109,11 @@ export class Session {
 
   get timeoutMs(): number {
     return this.#liveness.timeoutMs || this.#options.sessionTimeoutMs;
+  }
+
+  /** The session can't have expired at the server before this moment; monotonic ms. */
+  get aliveUntilMs(): number {
+    return this.#liveness.aliveUntilMs;
   }
 
   /** True only while the session can't have expired at the server, even if this process was stopped for a while. */
@@ -133,6 +149,19 @@ export class Session {
       await this.create(path, Buffer.alloc(0), options);
     } catch (error) {
       if (!failedWith(error, 'node-exists')) throw error;
+    }
+  }
+
+  /** Replaces the data if it has this version; false if it has another. */
+  async write(path: string, data: Uint8Array, version: number): Promise<boolean> {
+    try {
+      await this.#perform(`write ${path}`, (library, reply: Reply<Stat>) => {
+        library.setData(path, Buffer.from(data), version, reply);
+      });
+      return true;
+    } catch (error) {
+      if (failedWith(error, 'bad-version')) return false;
+      throw error;
     }
   }
 
@@ -187,10 +216,44 @@ export class Session {
     });
   }
 
+  /**
+   * Ends the session at the server by a second connection that claims it, while the first knows nothing: it finds out as it does when its
+   * session has expired. Resolves when it has.
+   */
+  async expire(): Promise<void> {
+    const { generation } = this;
+    for (let attempt = 0; attempt < EXPIRE_ATTEMPTS; attempt++) {
+      const ours = this.#client;
+      if (!ours || this.state !== 'connected') break;
+      // The first connection breaks when the second claims the session; it may claim it back in time.
+      const settled = this.#nextState(2 * this.timeoutMs);
+      if (!(await ours.expire(this.timeoutMs))) continue;
+      if ((await settled) !== 'connected' || this.generation > generation) return;
+    }
+    throw new ZooKeeperError('connection-loss', 'zookeeper: there is no session to end');
+  }
+
   /** Ends the session, and all its ephemeral znodes with it. Everything that waits fails with `closed`. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  /** Resolves as soon as the session is connected again or lost. */
+  #nextState(timeoutMs: number): Promise<ConnectionState> {
+    return new Promise((resolve) => {
+      const done = (state: ConnectionState): void => {
+        cancel();
+        stop();
+        resolve(state);
+      };
+      const cancel = this.#clock.schedule(timeoutMs, () => {
+        done(this.state);
+      });
+      const stop = this.#states.add((state) => {
+        if (state !== 'suspended') done(state);
+      });
+    });
   }
 
   async #close(): Promise<void> {
@@ -211,18 +274,17 @@ export class Session {
   /** A fresh client in place of one whose session is over. */
   #renew(): void {
     this.#client?.dispose();
-    const { connect, sessionTimeoutMs, secret } = this.#options;
-    const client: ZooKeeperClient = new ZooKeeperClient({
-      connect,
-      sessionTimeoutMs,
-      digest: secret === '' ? undefined : `${USER}:${secret}`,
-      clock: this.#clock,
-      onEvent: (event) => {
-        if (client === this.#client) this.#onClientEvent(client, event);
-      },
+    const client: ZooKeeperClient = this.#makeClient((event) => {
+      if (client === this.#client) this.#onClientEvent(client, event);
     });
     this.#client = client;
     client.connect();
+  }
+
+  #makeClient(onEvent: (event: ClientEvent) => void): ZooKeeperClient {
+    const { connect, sessionTimeoutMs, secret } = this.#options;
+    const digest = secret === '' ? undefined : `${USER}:${secret}`;
+    return new ZooKeeperClient({ connect, sessionTimeoutMs, digest, clock: this.#clock, onEvent });
   }
 
   #onClientEvent(client: ZooKeeperClient, event: ClientEvent): void {
@@ -284,16 +346,48 @@ export class Session {
     this.#states.notify(state, generation);
   }
 
-  /** Our own clock: past the timeout the session is over even if no server can be reached to say so. */
+  /**
+   * Our own clock: past the timeout the session may be over, so whoever was stopped for that long asks another time. It ends when a server says so and
+   * not before: an ensemble without a quorum expires nobody.
+   */
   #watchExpiry(): void {
     this.#cancelExpiry();
     const { state, aliveUntilMs } = this.#liveness;
+    if (state !== 'suspended') this.#endProbe();
     if (state !== 'connected' && state !== 'suspended') return;
-    this.#cancelExpiry = this.#clock.schedule(aliveUntilMs - this.#clock.monotonicMs(), () => {
+    const leftMs = Math.max(0, aliveUntilMs - this.#clock.monotonicMs());
+    this.#cancelExpiry = this.#clock.schedule(leftMs, () => {
       setImmediate(() => {
-        this.#dispatch({ kind: 'elapsed', nowMs: this.#clock.monotonicMs() });
+        if (this.state === 'suspended') this.#beginProbe();
+        if (this.state !== 'connected' || this.isFresh()) return;
+        this.#dispatch({ kind: 'silent' });
+        this.#client?.drop();
       });
     });
+  }
+
+  /**
+   * Servers that were wiped say nothing to a client that has seen more than they have: they close its connection, as those without a quorum do. Who
+   * lets another client in, and still not this one, has no session of ours.
+   */
+  #beginProbe(): void {
+    if (this.#probe) return;
+    const probe = this.#makeClient((event) => {
+      if (event !== 'connected' || probe !== this.#probe) return;
+      this.#cancelProbe = this.#clock.schedule(OTHERS_ONLY_MS, () => {
+        if (probe === this.#probe && this.state === 'suspended')
+          this.#dispatch({ kind: 'expired' });
+      });
+    });
+    this.#probe = probe;
+    probe.connect();
+  }
+
+  #endProbe(): void {
+    const probe = this.#probe;
+    this.#probe = undefined;
+    this.#cancelProbe();
+    void probe?.close(PROBE_CLOSE_MS);
   }
 
   async #perform<T>(
@@ -367,6 +461,8 @@ function toZnode(data: Buffer | undefined, stat: Stat): Znode {
     data: data ?? Buffer.alloc(0),
     czxid: stat.czxid.readBigInt64BE(),
     owner: stat.ephemeralOwner.readBigInt64BE(),
+    createdMs: Number(stat.ctime.readBigInt64BE()),
+    version: stat.version,
   };
 }
 

@@ -12,7 +12,9 @@ import type {
   MemberRecord,
   Registration,
 } from './coordinator.js';
+import { DataCenterRoot } from './data-center-root.js';
 import { Listeners } from './listeners.js';
+import { decodeRecord, orderNames } from './members.js';
 import { ZooKeeperRegistration } from './registration.js';
 import { Registry } from './registry.js';
 import { Session } from './session.js';
@@ -29,7 +31,6 @@ export interface ZooKeeperCoordinatorOptions {
   readonly clock?: Clock;
 }
 
-const ROOT = '/fractory';
 /** Longest time from `register` to the list, in session timeouts. */
 const REGISTER_SESSIONS = 5;
 
@@ -39,7 +40,7 @@ export class ZooKeeperCoordinator implements Coordinator {
   readonly #options: ZooKeeperCoordinatorOptions;
   readonly #session: Session;
   readonly #registry: Registry;
-  readonly #path: string;
+  readonly #root: DataCenterRoot;
   readonly #states = new Listeners<[ConnectionState]>();
   readonly #registrations = new Set<ZooKeeperRegistration>();
   #closing: Promise<void> | undefined;
@@ -47,8 +48,8 @@ export class ZooKeeperCoordinator implements Coordinator {
   constructor(options: ZooKeeperCoordinatorOptions) {
     this.#options = options;
     this.#session = new Session(options);
-    this.#path = `${ROOT}/${checkName('data center', options.dataCenter)}/members`;
-    this.#registry = new Registry(this.#session, { ...options, path: this.#path });
+    this.#root = new DataCenterRoot(this.#session, checkName('data center', options.dataCenter));
+    this.#registry = new Registry(this.#session, { ...options, root: this.#root });
     this.#session.onState((state) => {
       this.#states.notify(state);
     });
@@ -77,7 +78,7 @@ export class ZooKeeperCoordinator implements Coordinator {
     });
     const registration = new ZooKeeperRegistration(record, this.#session, this.#registry, {
       ...this.#options,
-      path: `${this.#path}/${record.type}`,
+      root: this.#root,
       onError: (error) => {
         // These don't mend themselves.
         if (failedWith(error, 'no-auth', 'closed')) refuse(error);
@@ -111,6 +112,21 @@ export class ZooKeeperCoordinator implements Coordinator {
     return this.#states.add(listener);
   }
 
+  async removeMember(id: string, instance: string): Promise<boolean> {
+    const path = this.#root.membersPath;
+    for (const type of await this.#session.children(path))
+      for (const { name, id: found } of orderNames(await this.#session.children(`${path}/${type}`)))
+        if (found === id && (await this.#removeLife(`${path}/${type}/${name}`, instance))) {
+          await this.#registry.readType(type);
+          return true;
+        }
+    return false;
+  }
+
+  expireSession(): Promise<void> {
+    return this.#session.expire();
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -120,13 +136,21 @@ export class ZooKeeperCoordinator implements Coordinator {
     return this.close();
   }
 
+  /** Names are used once, so what is removed is what was read. */
+  async #removeLife(path: string, instance: string): Promise<boolean> {
+    const znode = await this.#session.read(path);
+    const record = znode && decodeRecord(znode.data.toString());
+    if (record === undefined || typeof record === 'string' || record.instance !== instance)
+      return false;
+    this.#options.log.info({ znode: path }, 'removing a member whose process has ended');
+    return this.#session.remove(path);
+  }
+
   async #open(timeoutMs: number): Promise<void> {
     await this.#session.open(timeoutMs);
-    await this.#session.ensure(ROOT, { access: 'shared' });
-    await this.#session.ensure(`${ROOT}/${this.#options.dataCenter}`);
-    await this.#session.ensure(this.#path);
+    await this.#root.ensure();
     // Fails at once where the secret is another, which `read` would go on trying.
-    await this.#session.children(this.#path);
+    await this.#session.children(this.#root.membersPath);
     await this.#registry.read();
   }
 

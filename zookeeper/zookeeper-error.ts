@@ -13,6 +13,7 @@ export type ZooKeeperFailure =
   | 'node-exists'
   | 'not-empty'
   | 'no-auth'
+  | 'bad-version'
   | 'connection-loss'
   | 'timeout'
   | 'session-lost'
@@ -24,6 +25,7 @@ const CODES: Readonly<Record<ZooKeeperFailure, StatusCode>> = {
   'node-exists': status.ALREADY_EXISTS,
   'not-empty': status.FAILED_PRECONDITION,
   'no-auth': status.PERMISSION_DENIED,
+  'bad-version': status.ABORTED,
   'connection-loss': status.UNAVAILABLE,
   timeout: status.DEADLINE_EXCEEDED,
   'session-lost': status.UNAVAILABLE,
@@ -36,6 +38,7 @@ const FAILURES: ReadonlyMap<number, ZooKeeperFailure> = new Map([
   [Exception.NODE_EXISTS, 'node-exists'],
   [Exception.NOT_EMPTY, 'not-empty'],
   [Exception.NO_AUTH, 'no-auth'],
+  [Exception.BAD_VERSION, 'bad-version'],
   [Exception.AUTH_FAILED, 'no-auth'],
   [Exception.INVALID_ACL, 'no-auth'],
   [Exception.CONNECTION_LOSS, 'connection-loss'],

@@ -21,6 +21,8 @@ export interface ApplicationDefinition<S extends Record<string, OptionSpec<unkno
   /** One line for `./datacenter apps`. */
   readonly summary: string;
   readonly options: S;
+  /** Its runs outlive their application node, as with `--durable`. Default false. */
+  readonly durable?: boolean;
   readonly run: (context: ApplicationContext<S>) => Promise<ApplicationAnswer>;
 }
 
@@ -28,6 +30,7 @@ export interface ApplicationDefinition<S extends Record<string, OptionSpec<unkno
 export interface Application {
   readonly summary: string;
   readonly options: Readonly<Record<string, OptionSpec<unknown>>>;
+  readonly durable?: boolean;
   readonly run: (context: {
     readonly options: Readonly<Record<string, unknown>>;
     readonly dataCenter: DataCenter;
@@ -42,6 +45,7 @@ export function defineApplication<S extends Record<string, OptionSpec<unknown>>>
   return {
     summary: definition.summary,
     options: definition.options,
+    durable: definition.durable ?? false,
     run: ({ options, ...rest }) => definition.run({ ...rest, options: options as OptionValues<S> }),
   };
 }

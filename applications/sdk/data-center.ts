@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
 import { Metadata } from '@grpc/grpc-js';
+import type { ClientReadableStream } from '@grpc/grpc-js';
 
 import { RunState, Topology } from '../../protos/gen/fractory/v1/application.js';
 import type {
@@ -36,6 +37,8 @@ export interface DataCenterOptions {
   /** Time for each run unless it says otherwise, ms. Default 30,000. */
   readonly budgetMs?: number;
   readonly signal?: AbortSignal;
+  /** Whether runs outlive their application node unless a run says otherwise. Default false. */
+  readonly durable?: boolean;
   /** Nothing is run or written: the first run throws `PlanReady` with its plan. Default false. */
   readonly isPlanOnly?: boolean;
 }
@@ -46,6 +49,11 @@ export interface RunOptions {
   /** Time for the whole run, ms. Default: the data center's, see `DataCenterOptions`. */
   readonly budgetMs?: number;
   readonly topology?: 'ring' | 'star';
+  /**
+   * The run is written down in storage before it begins and goes on if its application node dies; steps that must not be done twice are not. Without it the
+   * run is sent again, as another one, if the node dies. Default: the data center's.
+   */
+  readonly durable?: boolean;
 }
 
 /** A run that has succeeded. */
@@ -116,12 +124,44 @@ export class DataCenter {
     if (this.#options.isPlanOnly) throw new PlanReady(await this.planGraph(graph, options));
     const id = options.id ?? randomUUID();
     const budgetMs = this.#budgetOf(options);
-    const request = { run: id, graph, topology: this.#topologyOf(options), budgetMs };
-    const timeoutMs = budgetMs + CALL_SLACK_MS;
-    const signal = this.#options.signal;
+    const durable = options.durable ?? this.#options.durable ?? false;
+    const sent = { run: id, graph, topology: this.#topologyOf(options), durable };
+    const endsAtMs = performance.now() + budgetMs;
+    let leftMs = budgetMs;
+    return this.#follow(id, durable ? budgetMs : undefined, (client, metadata) => {
+      const options = { deadline: Date.now() + leftMs + CALL_SLACK_MS };
+      const stream = client.run({ ...sent, budgetMs: leftMs }, metadata, options);
+      // Sent again, to whichever node leads by then, it attaches to itself or has what is left of the time.
+      stream.on('close', () => {
+        leftMs = Math.min(budgetMs, Math.max(1, Math.ceil(endsAtMs - performance.now())));
+      });
+      return stream;
+    });
+  }
+
+  /**
+   * Waits for the end of a run that was sent before, by whoever knows its id; the result stays a value. NOT_FOUND (RUN_NOT_FOUND) where it is not known, or
+   * not any more. `budgetMs`: how long to wait; default: the data center's.
+   */
+  watch(
+    id: string,
+    options: Pick<RunOptions, 'budgetMs'> = {},
+  ): Promise<FinishedRun<Value | undefined>> {
+    const timeoutMs = this.#budgetOf(options) + CALL_SLACK_MS;
+    return this.#follow(id, timeoutMs, (client, metadata) =>
+      client.watch({ run: id }, metadata, { deadline: Date.now() + timeoutMs }),
+    );
+  }
+
+  async #follow(
+    id: string,
+    patienceMs: number | undefined,
+    start: StartStream,
+  ): Promise<FinishedRun<Value | undefined>> {
+    const { signal } = this.#options;
     const ended = await this.#connection.application(
-      (client) => followRun(client, request, timeoutMs, signal),
-      signal ? { signal } : {},
+      (client, _, heard) => followRun(client, id, start, { heard, signal }),
+      { ...(signal ? { signal } : {}), ...(patienceMs === undefined ? {} : { patienceMs }) },
     );
     if (ended.state !== RunState.SUCCEEDED) throw failureOf(ended);
     const { result, receipts, attempts, elapsedUs } = ended;
@@ -141,20 +181,25 @@ export class DataCenter {
   }
 }
 
-/** Sends a run and reads its events to the end. An interrupt cancels the run at the node first. */
+/** Asks a node for the events of a run. */
+type StartStream = (
+  client: ApplicationServiceClient,
+  metadata: Metadata,
+) => ClientReadableStream<RunResponse>;
+
+/** Reads the events of a run to the end. An interrupt cancels the run at the node first. */
 function followRun(
   client: ApplicationServiceClient,
-  request: Parameters<ApplicationServiceClient['run']>[0],
-  timeoutMs: number,
-  signal: AbortSignal | undefined,
+  run: string,
+  start: StartStream,
+  { signal, heard }: { readonly signal: AbortSignal | undefined; readonly heard: () => void },
 ): Promise<RunEnded> {
   return new Promise((resolve, reject) => {
-    const { run } = request;
     if (signal?.aborted) {
       reject(cancelled(`run ${run} was cancelled before it began`));
       return;
     }
-    const stream = client.run(request, new Metadata(), { deadline: Date.now() + timeoutMs });
+    const stream = start(client, new Metadata());
     const cancel = (): void => {
       client.cancel({ run }, new Metadata(), callOptions(CANCEL_TIMEOUT_MS), () => {
         stream.cancel();
@@ -163,6 +208,7 @@ function followRun(
     };
     signal?.addEventListener('abort', cancel, { once: true });
     stream.on('data', ({ event }: RunResponse) => {
+      heard();
       const ended = endOf(event);
       if (ended) resolve(ended);
     });

@@ -16,7 +16,7 @@ import { PlanReady } from './plan/plan.js';
 import type { Plan } from './plan/plan.js';
 
 /**
- * The process of an application: `main.js NAME --application-node host:port[,...] [--json] [--topology ring|star] [--plan] [options]`,
+ * The process of an application: `main.js NAME --application-node host:port[,...] [--json] [--topology ring|star] [--durable] [--plan] [options]`,
  * `main.js demo ...` or `main.js --list [--json]`. Data goes to standard output, the rest to standard error.
  */
 
@@ -32,6 +32,7 @@ interface CommonOptions {
   /** Seconds for each run. */
   readonly budget: number;
   readonly json?: boolean;
+  readonly durable?: boolean;
   /** Prints the graph of the first run instead of running it. */
   readonly plan?: boolean;
   readonly format?: PlanFormat;
@@ -88,6 +89,7 @@ async function runApplication(name: string, args: readonly string[]): Promise<nu
     topology: given.topology,
     budgetMs: given.budget * 1000,
     signal: interrupted.signal,
+    durable: given.durable ?? application?.durable ?? false,
     isPlanOnly: given.plan ?? false,
   });
   try {
@@ -145,6 +147,7 @@ function commandFor(name: string, application: Application | undefined): Command
         .argParser(readSeconds)
         .default(DEFAULT_BUDGET_S),
     )
+    .option('--durable', 'runs outlive their application node: they are written down first')
     .option('--json', 'answer with one JSON object; a failure is {"error": {...}}');
   if (application)
     command

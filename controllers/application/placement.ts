@@ -2,6 +2,7 @@ import { allSteps, typeOf } from '../../services/application/graph/checked-graph
 import type { OrderedGraph, OrderedStep } from '../../services/application/graph/checked-graph.js';
 import type { Member } from '../../zookeeper/coordinator.js';
 import type { KernelAccess } from '../kernel/device.js';
+import type { PinnedPlaces } from './pins.js';
 
 /** Who does what. */
 export interface Placement {
@@ -15,10 +16,11 @@ const MAX_BRANCHES = 16;
 /** Branches of maps inside maps multiply: this bounds what an invocation carries. */
 const MAX_VARIANTS = 64;
 
-/** Chooses members by the routing of their types. UNAVAILABLE where a type has none. */
+/** Chooses members by the routing of their types, but for steps that are pinned. UNAVAILABLE where a type has none. */
 export function chooseMembers(
   kernel: Pick<KernelAccess, 'members' | 'pick'>,
   graph: OrderedGraph,
+  pinned?: PinnedPlaces,
 ): Placement {
   const members = new Map<string, readonly Member[]>();
   const branches = new Map<string, number>();
@@ -26,9 +28,16 @@ export function chooseMembers(
     const teams = new Map<string, readonly Member[]>();
     for (const { id, step, map } of steps) {
       if (map) {
-        const count = branchesOf(kernel, map, step.arguments[0]?.value?.kind, variants);
+        const count =
+          pinned?.branches.get(id) ??
+          branchesOf(kernel, map, step.arguments[0]?.value?.kind, variants);
         branches.set(id, count);
         choose(map.steps, variants * count, true);
+        continue;
+      }
+      const pins = pinned?.members.get(id);
+      if (pins) {
+        members.set(id, pins);
         continue;
       }
       const type = typeOf(step.operation);

@@ -1,5 +1,6 @@
 import type { Capability } from '../../protos/gen/fractory/v1/capability.js';
 import type { Graph } from '../../protos/gen/fractory/v1/graph.js';
+import type { PinnedStep } from '../../protos/gen/fractory/v1/journal.js';
 import type { OperationDescription } from '../../protos/gen/fractory/v1/operation.js';
 import { Topology } from '../../protos/gen/fractory/v1/application.js';
 import { checkGraph, orderGraph } from '../../services/application/graph/check.js';
@@ -11,6 +12,7 @@ import type {
 import type { Member } from '../../zookeeper/coordinator.js';
 import { narrow } from '../kernel/capabilities/token.js';
 import type { KernelAccess, RootGrant } from '../kernel/device.js';
+import { pinnedPlaces } from './pins.js';
 import { chooseMembers } from './placement.js';
 import type { Placement } from './placement.js';
 
@@ -54,6 +56,8 @@ export interface PlanOptions {
   readonly deadlineMs: number;
   /** In a ring the owner of a step waits for its inputs, in a star the application node does. Default: ring. */
   readonly topology?: Topology;
+  /** Steps that an earlier attempt may have done, and must not be done elsewhere. Default: none. */
+  readonly pinned?: readonly PinnedStep[];
 }
 
 /**
@@ -66,7 +70,9 @@ export async function plan(
   signal: AbortSignal,
 ): Promise<Plan> {
   const ordered = options.ordered ?? orderGraph(options.graph, kernel.limits.max_steps);
-  const placement = chooseMembers(kernel, ordered);
+  const { pinned = [] } = options;
+  const places = pinned.length > 0 ? pinnedPlaces(pinned, kernel.members()) : undefined;
+  const placement = chooseMembers(kernel, ordered, places);
   const grants = await connectAll(kernel, placement, signal);
   const operations = new Map<string, OperationDescription>();
   for (const granted of grants.values())

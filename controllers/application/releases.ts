@@ -24,15 +24,23 @@ export class Releases {
     this.#kernel = kernel;
   }
 
-  /** An attempt begins. */
-  begin(attempt: number, { graph }: Plan): void {
+  /** An attempt begins; `isFirst`: there was none before. */
+  begin(attempt: number, { graph }: Plan, isFirst: boolean): void {
     this.#attempt = attempt;
-    this.#leavesTraces ||= attempt > 1;
+    this.#leavesTraces ||= !isFirst;
     for (const { step } of allSteps<PlannedStep>(graph)) {
       this.#leavesTraces ||= leavesTraces(step);
       for (const { member, capability } of step.places)
         this.#shareOf(member).capabilities.set(step.id, capability);
     }
+  }
+
+  /** What an owner of the run before has under way, in attempts up to `attempt`, is aborted where this one has its steps. */
+  takeOver(attempt: number): void {
+    for (const { member, capabilities } of this.#shares.values())
+      this.#kernel.release(member, {
+        ...{ capabilities: [...capabilities.values()], attempt, ended: false },
+      });
   }
 
   /** The present attempt has failed and there will be another: what is under way is aborted, results are kept. */
@@ -74,9 +82,13 @@ export class Releases {
   }
 }
 
-/** Joins, alternatives, handlers and maps: some of it may be waiting, running or kept when the result is there. */
-function leavesTraces({ gate, onFailure, map }: PlannedStep): boolean {
-  return gate.length > 0 || onFailure.length > 0 || map !== undefined;
+/**
+ * Joins, alternatives, handlers and maps: some of it may be waiting, running or kept when the result is there. A step that must not be done twice is
+ * remembered until it is released.
+ */
+function leavesTraces({ gate, onFailure, map, operation }: PlannedStep): boolean {
+  const isOnce = operation?.idempotent === false;
+  return gate.length > 0 || onFailure.length > 0 || map !== undefined || isOnce;
 }
 
 const keyOf = ({ id, epoch }: { readonly id: string; readonly epoch: bigint }): string =>

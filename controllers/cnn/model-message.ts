@@ -5,7 +5,7 @@ import type {
   ModelStatistics,
   TensorDescription,
 } from '../../protos/gen/fractory/v1/cnn.js';
-import type { ModelStatus } from '../../services/cnn/service.js';
+import type { ModelStatus } from '../../services/cnn/model-status.js';
 import type { Arrangement, InferenceTimes, ModelCounts } from '../../services/cnn/serving.js';
 import type { TensorSpec } from '../../services/cnn/tensors/tensor.js';
 

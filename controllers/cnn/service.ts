@@ -14,7 +14,8 @@ import {
   type UnloadModelResponse,
 } from '../../protos/gen/fractory/v1/cnn.js';
 import { invalidArgument } from '../../runtime/errors.js';
-import type { CnnService, Picture } from '../../services/cnn/service.js';
+import type { Picture } from '../../services/cnn/picture.js';
+import type { CnnService } from '../../services/cnn/service.js';
 import { typedService, unary } from '../kernel/calls.js';
 import type { CallContext, TypedService } from '../kernel/calls.js';
 import type { Peers } from '../kernel/device.js';
@@ -30,20 +31,26 @@ export function cnnTypedService(
   training: TrainingHandlers = noTraining(),
 ): TypedService {
   return typedService(CnnServiceService, {
-    predict: unary<PredictRequest, PredictResponse>(async (request, call) => {
-      const options = { ...optionsOf(request, call), topK: request.topK };
-      const picture = await pictureOf(request.source, { cnn, peers, call });
-      const { labels, model, version, times } = await cnn.predict(picture, options);
-      return { labels: [...labels], model, version, times: timesMessage(times) };
-    }),
-    embed: unary<EmbedRequest, EmbedResponse>(async (request, call) => {
-      const options = optionsOf(request, call);
-      const picture = await pictureOf(request.source, { cnn, peers, call });
-      const { values, model, version, times } = await cnn.embed(picture, options);
-      const data = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-      const embedding = { datatype: 'FP32', shape: [BigInt(values.length)], data };
-      return { embedding, model, version, times: timesMessage(times) };
-    }),
+    predict: unary<PredictRequest, PredictResponse>(
+      async (request, call) => {
+        const options = { ...optionsOf(request, call), topK: request.topK };
+        const picture = pictureOf(request.source, { cnn, peers, call });
+        const { labels, model, version, times } = await cnn.predict(picture, options);
+        return { labels: [...labels], model, version, times: timesMessage(times) };
+      },
+      { isLarge: true },
+    ),
+    embed: unary<EmbedRequest, EmbedResponse>(
+      async (request, call) => {
+        const options = optionsOf(request, call);
+        const picture = pictureOf(request.source, { cnn, peers, call });
+        const { values, model, version, times } = await cnn.embed(picture, options);
+        const data = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+        const embedding = { datatype: 'FP32', shape: [BigInt(values.length)], data };
+        return { embedding, model, version, times: timesMessage(times) };
+      },
+      { isLarge: true },
+    ),
     listModels: unary<ListModelsRequest, ListModelsResponse>(() => ({
       models: cnn.models().map(modelMessage),
     })),
@@ -82,17 +89,17 @@ interface Surroundings {
   readonly call: CallContext;
 }
 
-async function pictureOf(
+function pictureOf(
   source: PredictRequest['source'],
   { cnn, peers, call: { signal } }: Surroundings,
-): Promise<Picture> {
+): Picture {
   switch (source?.$case) {
     case 'image':
       return { kind: 'encoded', bytes: source.value };
     case 'stored': {
       const maxBytes = cnn.limits.max_image_bytes;
-      const bytes = await fetchStoredImage(peers, { ...source.value, maxBytes, signal });
-      return { kind: 'encoded', bytes };
+      const options = { ...source.value, maxBytes, signal };
+      return { kind: 'stored', fetch: (hold) => fetchStoredImage(peers, { ...options, hold }) };
     }
     case 'pixels':
       return { kind: 'pixels', ...source.value };

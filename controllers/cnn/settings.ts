@@ -15,12 +15,16 @@ export const settings = section({
   max_image_pixels: integer(1, 2_000_000_000).default(40_000_000),
   /** Bytes of all input tensors of a request. */
   max_tensor_bytes: bytes(1024, 1024 ** 3).default(64 * 1024 ** 2),
+  /** Bytes of all output tensors of a request: a model that yields more fails. */
+  max_output_bytes: bytes(1024, 1024 ** 3).default(64 * 1024 ** 2),
   /** Elements of all typed contents of a request of the Open Inference Protocol; raw contents have no such limit. */
   max_typed_elements: integer(1, 10_000_000).default(1_000_000),
   /** Longest time for one picture, ms. */
   max_compute_ms: integer(10, 600_000).default(10_000),
   /** Requests under way at a time; more are refused. */
   max_queued: integer(1, 100_000).default(256),
+  /** Bytes of the pictures and tensors of all requests under way; more are refused. A request that is alone is always taken. */
+  max_queued_bytes: bytes(1024, 1024 ** 4).default(512 * 1024 ** 2),
   /** Memory for loaded models: before it is passed, the least recently used one that is idle leaves. */
   max_models_bytes: bytes(1024, 1024 ** 4).default(1024 ** 3),
   /** Threads for inference; 0 = as many as the machine has cores. */

@@ -1,11 +1,14 @@
+import { Metadata } from '@grpc/grpc-js';
+
 import {
   StorageServiceClient,
   type StorageServiceListRequest,
   type StorageServiceListResponse,
   type StoredFile,
 } from '../../protos/gen/fractory/v1/storage.js';
-import { withDeadline } from '../../runtime/deadline.js';
+import { callDeadline, withDeadline } from '../../runtime/deadline.js';
 import type { PictureSource, SourceFile } from '../../services/cnn/training/data/source.js';
+import { refuseReserved } from '../../services/storage/checks.js';
 import type { Peers } from '../kernel/device.js';
 import { fetchStoredImage } from './stored-image.js';
 
@@ -21,6 +24,8 @@ export interface StoredPicturesOptions {
 
 /** A client's files in storage as training data; see `storedPath` for what their names say. */
 export function storedPictures(peers: Peers, options: StoredPicturesOptions): PictureSource {
+  // The node shows the key of the controllers; whom it asks for may not have one.
+  refuseReserved(options.client);
   return { files: (signal) => filesOf(peers, options, signal) };
 }
 
@@ -97,7 +102,8 @@ function list(
     const cancel = (): void => {
       call.cancel();
     };
-    const call = storage.list(request, (error, response) => {
+    const options = callDeadline(signal, CALL_TIMEOUT_MS);
+    const call = storage.list(request, new Metadata(), options, (error, response) => {
       signal.removeEventListener('abort', cancel);
       if (error) reject(error);
       else resolve(response);

@@ -27,9 +27,15 @@ export function train(trainer: Trainer): MethodHandler<TrainRequest, TrainRespon
             },
           }),
         signal,
+        passing,
       ),
-    { endsItself: true },
+    { endsItself: true, isStanding: true },
   );
+}
+
+/** How far it is: whoever reads slowly misses steps, but no warning, epoch or end. */
+function passing({ event }: TrainResponse): string | undefined {
+  return event?.$case === 'reading' || event?.$case === 'progress' ? event.$case : undefined;
 }
 
 function requestOf(request: TrainRequest): TrainingRequest {

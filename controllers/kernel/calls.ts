@@ -11,6 +11,8 @@ export interface CallContext {
   readonly metadata: Metadata;
   /** Address of the caller, for logs. */
   readonly peer: string;
+  /** Whether the caller is a controller of this data center. Absent = nobody can tell: take it for no. */
+  readonly isController?: () => boolean;
   /** `traceparent` of this call's own span; absent where calls are not traced. */
   readonly traceparent?: string;
   readonly log: Logger;
@@ -23,6 +25,9 @@ export type MethodHandler<Q = any, R = any> =
   | {
       readonly kind: 'unary';
       readonly handle: (request: Q, context: CallContext) => Promise<R> | R;
+      readonly isStanding?: boolean;
+      /** Its request is bytes above all, such as a picture: `max_request_bytes` does not hold. */
+      readonly isLarge?: boolean;
     }
   | {
       readonly kind: 'clientStream';
@@ -34,6 +39,8 @@ export type MethodHandler<Q = any, R = any> =
       readonly handle: (request: Q, context: CallContext) => AsyncIterable<R>;
       /** What it streams has a budget of its own: only the caller's deadline, not the node's limit, cuts it off. */
       readonly endsItself?: boolean;
+      /** It goes on until somebody ends it: a node that leaves does not wait for it. */
+      readonly isStanding?: boolean;
     }
   | {
       /** A message pipe: the handler owns the stream, which has no deadline. */
@@ -43,7 +50,8 @@ export type MethodHandler<Q = any, R = any> =
 
 export const unary = <Q, R>(
   handle: (request: Q, context: CallContext) => Promise<R> | R,
-): MethodHandler<Q, R> => ({ kind: 'unary', handle });
+  options: { readonly isStanding?: boolean; readonly isLarge?: boolean } = {},
+): MethodHandler<Q, R> => ({ kind: 'unary', handle, ...options });
 
 export const clientStream = <Q, R>(
   handle: (requests: AsyncIterable<Q>, context: CallContext) => Promise<R>,
@@ -51,7 +59,7 @@ export const clientStream = <Q, R>(
 
 export const serverStream = <Q, R>(
   handle: (request: Q, context: CallContext) => AsyncIterable<R>,
-  options: { readonly endsItself?: boolean } = {},
+  options: { readonly endsItself?: boolean; readonly isStanding?: boolean } = {},
 ): MethodHandler<Q, R> => ({ kind: 'serverStream', handle, ...options });
 
 export const pipe = <Q, R>(

@@ -3,6 +3,8 @@ import { ControllerServiceService } from '../../protos/gen/fractory/v1/controlle
 import type {
   ConnectResponse,
   DescribeResponse,
+  DrainRequest,
+  DrainResponse,
   InvokeRequest,
   InvokeResponse,
   LinkRequest,
@@ -34,6 +36,7 @@ export interface NodeFacts {
   /** Those of the kernel and those of the device. */
   readonly limits: Readonly<Record<string, number>>;
   readonly leads: () => boolean;
+  readonly coordinated: () => boolean;
   /** host:port of `GET /metrics`; empty before the node has registered. */
   readonly metricsAddress: () => string;
 }
@@ -44,11 +47,13 @@ export interface ControllerParts {
   readonly links: Links;
   readonly memory: Pick<NodeMemory, 'handlers'>;
   readonly security: Security;
+  /** Leaves the data center in good order; resolves with what is left after the grace period, by default the node's own. */
+  readonly drain: (graceMs?: number) => Promise<number>;
 }
 
 /** `ControllerService`, the same on every node. */
 export function controllerService(facts: NodeFacts, parts: ControllerParts): TypedService {
-  const { kernel, objects, links, memory, security } = parts;
+  const { kernel, objects, links, memory, security, drain } = parts;
   return typedService(
     { ...ControllerServiceService, link: LINK_METHOD },
     {
@@ -60,6 +65,13 @@ export function controllerService(facts: NodeFacts, parts: ControllerParts): Typ
       ...capabilityHandlers(objects),
       ...memory.handlers,
       describe: unary((): DescribeResponse => describe(facts, objects.epoch)),
+      drain: unary(
+        async ({ graceMs }: DrainRequest, { metadata }): Promise<DrainResponse> => {
+          security.checkController(metadata, 'a drain is');
+          return { left: await drain(graceMs || undefined) };
+        },
+        { isStanding: true },
+      ),
       link: pipe<LinkRequest, LinkResponse>((stream, { metadata }) => {
         security.checkController(metadata);
         links.accept(stream);
@@ -90,6 +102,7 @@ function describe(facts: NodeFacts, epoch: bigint): DescribeResponse {
     version,
     epoch,
     leader: facts.leads(),
+    coordinated: facts.coordinated(),
     operations,
     limits,
     metricsAddress: facts.metricsAddress(),

@@ -14,6 +14,7 @@ import type { TypedService } from './calls.js';
 import type { MemberKey } from './directory.js';
 import type { Settle } from './link.js';
 import type { MemoryAccess } from './memory/access.js';
+import type { Observation, Standing } from './outliers.js';
 import type { Outcome, ReplyPair } from './capabilities/objects.js';
 
 /** A generated gRPC client class. */
@@ -87,7 +88,22 @@ export interface KernelAccess {
   epoch(): bigint;
   /** Hears when this member's epoch changed: all capabilities that it made before are useless. */
   onEpoch(listener: () => void): () => void;
+  /** Whether this member leads its type now. */
+  leads(): boolean;
+  /** Hears each time that this member begins to lead: in a new epoch, or after a time in which it did not. */
+  onLeads(listener: () => void): () => void;
+  /**
+   * Gives up leadership and registers again at the end of the queue, with an epoch greater than `above`: for a leader that learns that a
+   * later one has been. Never rejects; at most once a second.
+   */
+  stepBack(above: bigint): Promise<void>;
   members(): readonly Member[];
+  /** Hears every change of the members; returns what ends that. */
+  onMembers(listener: () => void): () => void;
+  /** Tells what was seen of a member in the course of a run: those that do worse than others of their type are passed over. */
+  observe(member: MemberKey, observation: Observation): void;
+  /** Where a member stands with this node. */
+  standingOf(member: MemberKey): Standing | 'suspected';
   /** The member of a type to use next; UNAVAILABLE if there is none. */
   pick(type: string): Member;
   /** Prefers others to this member for a while. */
@@ -119,6 +135,16 @@ export interface KernelAccess {
 export interface Device extends AsyncDisposable {
   readonly adaptor: Adaptor;
   readonly services: readonly TypedService[];
+  /**
+   * The node is about to leave the registry, and has `graceMs` to finish what it has begun while another leads: to be told to whom else would stop it. Never
+   * rejects.
+   */
+  leave?(graceMs: number): Promise<void>;
+  /**
+   * The node stops politely: it has left the registry, so nothing new begins here. Finishes what is under way, or hands it over, and resolves when the
+   * device needs its links and replies no more; from the abort of `signal` on it ends what is left. Never rejects. Absent = there is nothing to do.
+   */
+  drain?(signal: AbortSignal): Promise<void>;
 }
 
 /** Makes the device; called once, before the node registers. What it throws stops the node with that message. */

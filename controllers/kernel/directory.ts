@@ -5,9 +5,13 @@ import { FractoryError, unavailable } from '../../runtime/errors.js';
 import { closest } from '../../runtime/suggestion.js';
 import { leaderOf } from '../../zookeeper/coordinator.js';
 import type { Coordinator, Member } from '../../zookeeper/coordinator.js';
+import { Outliers } from './outliers.js';
+import type { Observation, OutliersOptions, Standing } from './outliers.js';
 
 /** How long a member is passed over after a call to it failed, unless it registers again. */
 const SUSPECT_MS = 3000;
+/** How long nobody is sent to a leader whose link broke, where another stands by: news that it leads is faster than a try that finds nobody. */
+const BROKEN_MS = 150;
 /** How long an unknown (member, epoch) may be news that has not arrived yet. */
 const NEWS_MS = 1000;
 
@@ -19,6 +23,12 @@ export interface MemberKey {
 
 const keyOf = ({ id, epoch }: MemberKey): string => `${id}@${String(epoch)}`;
 
+/** A member that said that it leaves, for as long as it may take to finish what it has begun. */
+interface Leaving {
+  readonly member: Member;
+  readonly cancel: () => void;
+}
+
 /**
  * Who is there, as callers see it: the coordinator's watched cache plus what broken calls have told since. Members are known by (id, epoch),
  * never by address alone.
@@ -28,14 +38,24 @@ export class Directory {
   readonly #clock: Clock;
   readonly #turn = new Map<string, number>();
   readonly #suspectedAtMs = new Map<string, number>();
+  readonly #brokeAtMs = new Map<string, number>();
   readonly #byType = new Map<string, readonly Member[]>();
   readonly #seenTypes = new Set<string>();
+  readonly #leaving = new Map<string, Leaving>();
   readonly #stopListening: () => void;
   readonly #listeners = new Set<() => void>();
+  readonly #outliers: Outliers;
 
-  constructor(coordinator: Coordinator, clock: Clock) {
+  /** `onStanding` hears when a member is passed over for what it does, and when it is taken back. */
+  constructor(
+    coordinator: Coordinator,
+    clock: Clock,
+    onStanding: OutliersOptions['onChange'] = () => undefined,
+  ) {
     this.#coordinator = coordinator;
     this.#clock = clock;
+    const count = (type: string): number => this.#ofType(type).length;
+    this.#outliers = new Outliers({ clock, count, onChange: onStanding });
     this.#see();
     this.#stopListening = coordinator.onMembers(() => {
       this.#byType.clear();
@@ -53,8 +73,38 @@ export class Directory {
     return leaderOf(this.members(), type);
   }
 
-  find({ id, epoch }: MemberKey): Member | undefined {
-    return this.members().find((member) => member.id === id && member.epoch === epoch);
+  /** A member in this life: registered, or leaving. */
+  find(key: MemberKey): Member | undefined {
+    const { id, epoch } = key;
+    const registered = this.members().find((member) => member.id === id && member.epoch === epoch);
+    return registered ?? this.#leaving.get(keyOf(key))?.member;
+  }
+
+  /** Those of whom something may still be wanted: the registered, and those that leave and finish what they have begun. */
+  reachable(): readonly Member[] {
+    if (this.#leaving.size === 0) return this.members();
+    return [...this.members(), ...[...this.#leaving.values()].map(({ member }) => member)];
+  }
+
+  /** A member says that it leaves: it gets no new work, and can be reached for `graceMs` although it is not registered any more. */
+  leaves(key: MemberKey, graceMs: number): void {
+    const member = this.find(key);
+    if (!member || this.#leaving.has(keyOf(key))) return;
+    const cancel = this.#clock.schedule(graceMs, () => {
+      this.hasLeft(key);
+    });
+    this.#leaving.set(keyOf(key), { member, cancel });
+    this.#byType.clear();
+  }
+
+  /** A member that left has ended, or its time is over. */
+  hasLeft(key: MemberKey): void {
+    const leaving = this.#leaving.get(keyOf(key));
+    if (!leaving) return;
+    leaving.cancel();
+    this.#leaving.delete(keyOf(key));
+    this.#byType.clear();
+    for (const listener of [...this.#listeners]) listener();
   }
 
   /** A later life of a member: that of `key` is over. */
@@ -84,23 +134,43 @@ export class Directory {
   }
 
   /**
-   * The member of a type to use next: the leader where only it serves, else each in turn. Suspected members come only if there is no other.
-   * UNAVAILABLE if there is none.
+   * The member of a type to use next: the leader where only it serves, else each in turn. Suspected members, and those that do worse than the others,
+   * come only if there is no other, or as a probe. UNAVAILABLE if there is none, or the link to the leader has just broken and another stands by.
    */
   pick(type: string): Member {
     const members = this.#ofType(type);
     const first = members[0];
     if (!first) throw this.#missing(type);
-    if (first.routing === 'leader') return leaderOf(members, type) ?? first;
-    const choice = this.#trusted(members);
+    if (first.routing === 'leader') return this.#leading(members, leaderOf(members, type) ?? first);
+    const trusted = this.#trusted(members);
+    const probed = this.#outliers.probe(trusted);
+    if (probed) return probed;
+    const choice = this.#outliers.usable(trusted);
     const turn = (this.#turn.get(type) ?? -1) + 1;
     this.#turn.set(type, turn);
     return choice[turn % choice.length] ?? first;
   }
 
+  /** The link to this member broke, or could not be made. */
+  broke(member: MemberKey): void {
+    this.#brokeAtMs.set(keyOf(member), this.#clock.monotonicMs());
+  }
+
   /** A call to this member failed: others are preferred for a while. */
   suspect(member: MemberKey): void {
     this.#suspectedAtMs.set(keyOf(member), this.#clock.monotonicMs());
+    this.observe(member, { kind: 'failed' });
+  }
+
+  /** What was seen of a member, whom the routing of its type leaves a choice; see `Outliers`. */
+  observe(member: MemberKey, observation: Observation): void {
+    const found = this.find(member);
+    if (found?.routing === 'any') this.#outliers.observe(found, observation);
+  }
+
+  /** Where a member stands with this node. */
+  standingOf(member: MemberKey): Standing | 'suspected' {
+    return this.isSuspected(member) ? 'suspected' : this.#outliers.standingOf(member);
   }
 
   isSuspected(member: MemberKey): boolean {
@@ -131,6 +201,8 @@ export class Directory {
   close(): void {
     this.#stopListening();
     this.#listeners.clear();
+    for (const { cancel } of this.#leaving.values()) cancel();
+    this.#leaving.clear();
   }
 
   /** Members of a type, from memory until the members change. */
@@ -138,8 +210,10 @@ export class Directory {
     const known = this.#byType.get(type);
     if (known) return known;
     const members = this.members().filter((member) => member.type === type);
-    this.#byType.set(type, members);
-    return members;
+    const staying = members.filter((member) => !this.#leaving.has(keyOf(member)));
+    const choice = staying.length > 0 ? staying : members;
+    this.#byType.set(type, choice);
+    return choice;
   }
 
   /** A name that is nearly that of a type that has been here, and never was here itself, is a typing error: no use to wait for it. */
@@ -151,6 +225,15 @@ export class Directory {
       'UNKNOWN_TYPE',
       `no node of type ${type} has been in this data center; did you mean ${meant}?`,
     );
+  }
+
+  #leading(members: readonly Member[], leader: Member): Member {
+    const brokeAtMs = this.#brokeAtMs.get(keyOf(leader)) ?? -Infinity;
+    if (members.length === 1 || this.#clock.monotonicMs() - brokeAtMs >= BROKEN_MS) return leader;
+    const { id, epoch } = leader;
+    throw unavailable('OWNER_LOST', `${id} was lost, and who leads next is not known yet`, {
+      metadata: { owner: id, epoch: String(epoch) },
+    });
   }
 
   #trusted(members: readonly Member[]): readonly Member[] {
@@ -167,6 +250,8 @@ export class Directory {
     const known = new Set(this.members().map(keyOf));
     for (const key of [...this.#suspectedAtMs.keys()])
       if (!known.has(key)) this.#suspectedAtMs.delete(key);
+    for (const key of [...this.#brokeAtMs.keys()]) if (!known.has(key)) this.#brokeAtMs.delete(key);
+    this.#outliers.retain(known);
   }
 }
 

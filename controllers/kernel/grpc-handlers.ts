@@ -20,6 +20,7 @@ import { AbortScope } from '../../runtime/abort-scope.js';
 import { cancelled, deadlineExceeded } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/logger.js';
 import type { Span, Tracer } from '../../runtime/tracing/tracer.js';
+import type { CallRoom } from './call-room.js';
 import type { CallContext, MethodHandler } from './calls.js';
 import { endCall, startCall } from './spans.js';
 
@@ -32,6 +33,12 @@ export interface CallRules {
   readonly stopping: AbortSignal;
   /** Throws if the caller may not call this method now. */
   readonly check: (method: string, metadata: Metadata) => void;
+  /** Whether the caller is a controller of this data center. Default: nobody is. */
+  readonly isController?: (metadata: Metadata) => boolean;
+  /** Counts a call as under way until what it returns is called. Not asked about those that go on until somebody ends them. */
+  readonly track?: () => () => void;
+  /** Where calls, and streams that may go on for long, find room. Default: there is always some. */
+  readonly rooms?: { readonly calls: CallRoom; readonly streams: CallRoom };
   /** Hears how each call ended. */
   readonly ended: (method: string, code: string, seconds: number) => void;
   /** Default: calls are not traced. */
@@ -52,8 +59,9 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 export function grpcHandler(
   method: string,
   handler: MethodHandler,
-  rules: CallRules,
+  given: CallRules,
 ): UntypedHandleCall {
+  const rules = rulesFor(handler, given);
   switch (handler.kind) {
     case 'unary': {
       const serve: handleUnaryCall<any, any> = (call, callback) => {
@@ -93,20 +101,36 @@ export function grpcHandler(
   }
 }
 
+/** Rules for the calls of one method. */
+interface MethodRules extends CallRules {
+  /** Throws where there is no room for the call; returns what gives it back. */
+  readonly enter?: (() => () => void) | undefined;
+}
+
+function rulesFor(handler: MethodHandler, rules: CallRules): MethodRules {
+  const isStanding = 'isStanding' in handler && handler.isStanding;
+  const endsItself = 'endsItself' in handler && handler.endsItself;
+  const enter = rules.rooms?.[isStanding || endsItself ? 'streams' : 'calls'].enter;
+  return isStanding ? { ...rules, enter, track: () => () => undefined } : { ...rules, enter };
+}
+
 /** Runs one call under one signal; resolves with the status to send if it failed. */
 async function serveCall(
   method: string,
   call: AnyCall,
-  rules: CallRules,
+  rules: MethodRules,
   work: (context: CallContext) => Promise<void>,
 ): Promise<ReturnType<typeof toStatus> | undefined> {
   const startedAt = performance.now();
   const span = rules.tracer?.enabled ? startCall(rules.tracer, method, call.metadata) : undefined;
   const scope = callScope(call, rules, span);
+  const untrack = rules.track?.();
+  let leave: (() => void) | undefined;
   let code = 'OK';
   let message = '';
   try {
     rules.check(method, call.metadata);
+    leave = rules.enter?.();
     const worked = span ? span.run(() => work(scope.context)) : work(scope.context);
     await Promise.race([scope.aborted, worked]);
     return undefined;
@@ -118,6 +142,8 @@ async function serveCall(
     return failure;
   } finally {
     scope.end();
+    untrack?.();
+    leave?.();
     rules.ended(method, code, (performance.now() - startedAt) / 1000);
     if (span) endCall(span, code, message);
   }
@@ -126,7 +152,7 @@ async function serveCall(
 async function serveStream(
   method: string,
   call: ServerWritableStream<any, any> | ServerDuplexStream<any, any>,
-  rules: CallRules,
+  rules: MethodRules,
   produce: (context: CallContext) => AsyncIterable<any>,
 ): Promise<void> {
   const failure = await serveCall(method, call, rules, async (context) => {
@@ -195,6 +221,7 @@ function callScope(
   const scope = new AbortScope(rules.stopping);
   const { signal } = scope;
   const budgetMs = budgetOf(call, rules);
+  scope.endsBy(Date.now() + budgetMs);
   const timer = setTimeout(() => {
     scope.abort(deadlineExceeded(`the call took longer than ${String(Math.round(budgetMs))} ms`));
   }, budgetMs);
@@ -213,6 +240,7 @@ function callScope(
   aborted.catch(() => undefined);
   const context: CallContext = {
     ...{ signal, budgetMs, metadata: call.metadata, peer: call.getPeer(), log: rules.log },
+    isController: () => rules.isController?.(call.metadata) ?? false,
     ...(span ? { traceparent: span.traceparent } : {}),
   };
   return {

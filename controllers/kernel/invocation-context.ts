@@ -48,6 +48,7 @@ export class KernelInvocationContext implements InvocationContext {
       return AbortSignal.abort(this.#abortedBy ?? cancelled('the step has ended'));
     const scope = new AbortScope(this.#options.stopping);
     this.#scope = scope;
+    scope.endsBy(Date.now() + this.budgetMs);
     if (this.#abortedBy) scope.abort(this.#abortedBy);
     else
       this.#timer = setTimeout(() => {

@@ -1,5 +1,3 @@
-import { status } from '@grpc/grpc-js';
-
 import type { StepScope } from '../../protos/gen/fractory/v1/caveat.js';
 import type { Invocation, Release } from '../../protos/gen/fractory/v1/controller.js';
 import type { Value } from '../../protos/gen/fractory/v1/value.js';
@@ -8,7 +6,7 @@ import { kindOf } from '../../protos/values.js';
 import type { Limits } from '../../config/limits.js';
 import type { Clock } from '../../runtime/clock.js';
 import { withDeadline } from '../../runtime/deadline.js';
-import { FractoryError, limitExceeded, unavailable } from '../../runtime/errors.js';
+import { limitExceeded, unavailable } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/logger.js';
 import { noTracer } from '../../runtime/tracing/tracer.js';
 import type { Tracer } from '../../runtime/tracing/tracer.js';
@@ -23,7 +21,7 @@ import type { MemberKey } from './directory.js';
 import { Activities } from './graph/activities.js';
 import { Continuer } from './graph/continuer.js';
 import { Gatekeeper } from './graph/gatekeeper.js';
-import { ReleasedSteps } from './graph/released.js';
+import { releasedStep, ReleasedSteps } from './graph/released.js';
 import { stepIdOf } from './graph/step-id.js';
 import { KernelInvocationContext } from './invocation-context.js';
 import type { Settle } from './link.js';
@@ -344,14 +342,6 @@ export class Kernel {
       settle();
     });
   }
-}
-
-function releasedStep(): FractoryError {
-  return new FractoryError(
-    status.PERMISSION_DENIED,
-    'CAPABILITY_REVOKED',
-    'the run has ended or begun again: it needs this step no more',
-  );
 }
 
 /** The key under which effects are done once: items of maps are steps of their own. */

@@ -1,6 +1,12 @@
 import { status } from '@grpc/grpc-js';
 
-import type { Frame, Hello, Invocation, Release } from '../../protos/gen/fractory/v1/controller.js';
+import type {
+  Frame,
+  Hello,
+  Invocation,
+  Leaving,
+  Release,
+} from '../../protos/gen/fractory/v1/controller.js';
 import { fromRpcStatus, toRpcStatus } from '../../protos/status.js';
 import { sizeOf } from '../../protos/values.js';
 import { FractoryError } from '../../runtime/errors.js';
@@ -21,6 +27,8 @@ export interface LinkEvents {
   invocation(invocation: Invocation): void;
   /** The other end's runs need steps of this node no more. */
   release(release: Release): void;
+  /** The other end leaves the data center, and finishes what it has begun. */
+  leaving(leaving: Leaving): void;
   /** The link is gone; everything pending has been settled. Called once. */
   lost(cause: FractoryError): void;
 }
@@ -88,6 +96,11 @@ export class Link {
     this.#push({ body: { $case: 'release', value: release } });
   }
 
+  /** Tells that this end leaves the data center, and finishes what it has begun. */
+  leave(leaving: Leaving): void {
+    this.#push({ body: { $case: 'leaving', value: leaving } });
+  }
+
   admit(id: bigint): void {
     this.#admitted.push(id);
     this.#schedule();
@@ -106,6 +119,7 @@ export class Link {
       else if (body?.$case === 'refusal')
         this.#settle(body.value.id, fromRpcStatus(body.value.status ?? toRpcStatus(undefined)));
       else if (body?.$case === 'release') this.#events.release(body.value);
+      else if (body?.$case === 'leaving') this.#events.leaving(body.value);
       else if (body?.$case === 'hello') this.#events.hello(body.value);
     }
   }

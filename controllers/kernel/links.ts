@@ -150,6 +150,11 @@ export class Links {
     this.#attach(stream, { write, end: () => stream.end() }, counts);
   }
 
+  /** Tells all other ends that this member leaves and finishes within `graceMs` what it has begun: they don't take it for lost. */
+  leave(graceMs: number): void {
+    for (const link of this.#all) link.leave({ graceMs });
+  }
+
   /** Resolves when what was ready to be sent has been handed to the streams. */
   flushed(): Promise<void> {
     return new Promise((resolve) => {
@@ -194,6 +199,7 @@ export class Links {
     dialled?: MemberKey,
   ): Link {
     let key = dialled && keyOf(dialled);
+    let met: MemberKey | undefined;
     const wire = this.#options.wire ?? noWireCounts;
     if (dialled) counts.settle(wire(dialled.id, 'link'));
     const link: Link = new Link(
@@ -205,7 +211,8 @@ export class Links {
             return;
           }
           counts.settle(wire(hello.member, 'link'));
-          key ??= keyOf({ id: hello.member, epoch: hello.epoch });
+          met = { id: hello.member, epoch: hello.epoch };
+          key ??= keyOf(met);
           if (!this.#links.has(key)) this.#links.set(key, link);
         },
         invocation: (invocation) => {
@@ -214,8 +221,16 @@ export class Links {
         release: (release) => {
           this.#options.onRelease(release);
         },
+        leaving: ({ graceMs }) => {
+          const peer = dialled ?? met;
+          if (peer) this.#options.directory.leaves(peer, graceMs);
+        },
         lost: (cause) => {
           this.#forget(link, key, cause);
+          const peer = dialled ?? met;
+          if (!peer) return;
+          this.#options.directory.broke(peer);
+          this.#options.directory.hasLeft(peer);
         },
       },
       this.#hello(),
@@ -259,7 +274,7 @@ export class Links {
   }
 
   #endWithGone(): void {
-    const present = new Set(this.#options.directory.members().map(keyOf));
+    const present = new Set(this.#options.directory.reachable().map(keyOf));
     // A link may be older than the news of the member at its other end: only who was there can be gone.
     const isGone = (key: string): boolean => this.#seen.has(key) && !present.has(key);
     for (const [key, link] of [...this.#links])

@@ -1,5 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
+import type { Standing } from './outliers.js';
+import { Standings } from './standings.js';
 import { WireTotals } from './wire-counts.js';
 
 /** Seconds; buckets as OpenTelemetry's conventions have them for RPCs. */
@@ -21,6 +23,7 @@ export class KernelMetrics {
   readonly leads: Gauge;
   readonly memories: Gauge;
   readonly memoryBytes: Gauge;
+  readonly #standings: Standings;
   /** What goes over the wire to and from other controllers. */
   readonly wire = new WireTotals();
 
@@ -31,6 +34,7 @@ export class KernelMetrics {
     this.registry.setDefaultLabels(labels);
     collectDefaultMetrics({ register: this.registry, prefix: 'fractory_' });
     const registers = [this.registry];
+    this.#standings = new Standings(this.registry);
     this.admitted = new Counter({
       name: 'fractory_invocations_admitted_total',
       help: 'Invocations admitted, by operation',
@@ -91,6 +95,11 @@ export class KernelMetrics {
             this.inc({ peer, direction, path }, total);
         },
       });
+  }
+
+  /** A member is passed over, probed or taken back. */
+  stands(peer: string, standing: Standing): void {
+    this.#standings.set(peer, standing);
   }
 
   /** Shows what the kernel holds, asked for whenever the figures are read; once. */

@@ -10,6 +10,7 @@ import type { Logger } from '../../runtime/logger.js';
 import { createTracer } from '../../runtime/tracing/create.js';
 import type { Tracer } from '../../runtime/tracing/tracer.js';
 import { VERSION } from '../../runtime/version.js';
+import type { Coordinator } from '../../zookeeper/coordinator.js';
 import { createCoordinator } from '../../zookeeper/create.js';
 import type { MakeDevice } from './device.js';
 import { FractoryNode } from './node.js';
@@ -41,12 +42,15 @@ export async function runNode<S extends z.ZodObject>(
       secret: config.secret,
       log,
     });
+    expireOnSignal(coordinator, log);
     const tracer = await tracerOf(config, log);
     const node = new FractoryNode(config, makeDevice, { coordinator, log, tracer });
     const asked = stopAsked(config.supervised);
     await Promise.race([node.start(), asked]);
-    log.info({ why: await asked }, 'node is stopping');
-    await node.stop();
+    const why = await asked;
+    log.info({ why }, 'node is stopping');
+    // Without the launcher the others end too: there is nobody left to finish anything for.
+    await (why === LAUNCHER_GONE ? node.stop(0) : node.stop());
     log.info('node has stopped');
     process.exit(0);
   } catch (error) {
@@ -67,6 +71,15 @@ function tracerOf({ telemetry, node, dataCenter }: NodeConfig, log: Logger): Pro
   });
 }
 
+/** At SIGUSR2 this process's session with the coordinator ends at the coordinator; this end is not told. For experiments with failures. */
+function expireOnSignal(coordinator: Coordinator, log: Logger): void {
+  process.on('SIGUSR2', () => {
+    coordinator.expireSession().catch((error: unknown) => {
+      log.warn({ err: error }, 'the session was not ended');
+    });
+  });
+}
+
 /** Resolves with the reason when this process should end. A second signal ends it at once. */
 function stopAsked(supervised: boolean): Promise<string> {
   return new Promise((resolve) => {
@@ -78,14 +91,16 @@ function stopAsked(supervised: boolean): Promise<string> {
     }
     if (!supervised) return;
     process.stdin.on('end', () => {
-      resolve('the launcher is gone');
+      resolve(LAUNCHER_GONE);
     });
     process.stdin.on('error', () => {
-      resolve('the launcher is gone');
+      resolve(LAUNCHER_GONE);
     });
     process.stdin.resume();
   });
 }
+
+const LAUNCHER_GONE = 'the launcher is gone';
 
 function fatal(log: Logger, error: unknown): never {
   if (error instanceof FractoryError)

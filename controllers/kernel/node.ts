@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 
 import type { Metadata } from '@grpc/grpc-js';
-import { status } from '@grpc/grpc-js';
 
 import type { NodeConfig } from '../../config/node-config.js';
-import { ChannelPool } from '../../runtime/channels.js';
+import { ChannelPool, linkOptions } from '../../runtime/channels.js';
 import { systemClock } from '../../runtime/clock.js';
-import { FractoryError, unavailable } from '../../runtime/errors.js';
+import { sleep } from '../../runtime/deadline.js';
+import { unavailable } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/logger.js';
 import { Stopper } from '../../runtime/stopper.js';
 import { tracingInterceptors } from '../../runtime/tracing/metadata.js';
@@ -14,13 +14,16 @@ import { noTracer } from '../../runtime/tracing/tracer.js';
 import type { Tracer } from '../../runtime/tracing/tracer.js';
 import { VERSION } from '../../runtime/version.js';
 import type { Coordinator, Registration } from '../../zookeeper/coordinator.js';
+import { CallRoom } from './call-room.js';
 import { controllerService, limitsAmong } from './controller-service.js';
 import type { NodeFacts } from './controller-service.js';
 import type { Device, DeviceContext, KernelAccess, MakeDevice } from './device.js';
 import { Directory } from './directory.js';
+import { Draining } from './draining.js';
 import { Grants } from './grants.js';
 import type { CallRules } from './grpc-handlers.js';
 import { Kernel } from './kernel.js';
+import { Leadership, notLeading } from './leadership.js';
 import { Links } from './links.js';
 import { KernelMetrics } from './metrics.js';
 import { MetricsServer } from './metrics-server.js';
@@ -41,8 +44,8 @@ export interface NodeParts {
 const COORDINATOR_TIMEOUT_MS = 60_000;
 
 /**
- * One node: a device behind its controller. `start` makes the device, serves and registers; `stop` refuses new work, leaves the registry,
- * drains, aborts after the grace period and closes everything.
+ * One node: a device behind its controller. `start` makes the device, serves and registers; `drain` leaves the registry, refuses new work and
+ * finishes what is under way; `stop` drains, aborts what is left after the grace period and closes everything.
  */
 export class FractoryNode<S> {
   readonly #config: NodeConfig<S>;
@@ -51,6 +54,8 @@ export class FractoryNode<S> {
   readonly #makeDevice: MakeDevice<S>;
   readonly #stopper = new Stopper();
   readonly #stopping = new AbortController();
+  readonly #draining: Draining;
+  readonly #rooms: NonNullable<CallRules['rooms']>;
   readonly #security: Security;
   readonly #channels: ChannelPool;
   readonly #directory: Directory;
@@ -62,8 +67,12 @@ export class FractoryNode<S> {
   readonly #tracer: Tracer;
   readonly #memory: NodeMemory;
   readonly #epochListeners = new Set<() => void>();
+  readonly #leadsListeners = new Set<() => void>();
+  #led = false;
   #device: Device | undefined;
+  #server: NodeServer | undefined;
   #registration: Registration | undefined;
+  #leadership: Leadership | undefined;
   #address = '';
   #dataAddress = '';
 
@@ -76,10 +85,13 @@ export class FractoryNode<S> {
     this.#tracer = parts.tracer ?? noTracer;
     this.#security = new Security(config.security, config.secret, node.name);
     this.#channels = new ChannelPool({
-      credentials: this.#security.channelCredentials(),
+      ...{ options: linkOptions, credentials: this.#security.channelCredentials() },
       interceptors: [this.#security.interceptor(), ...tracingInterceptors(this.#tracer)],
     });
-    this.#directory = new Directory(parts.coordinator, systemClock);
+    this.#directory = new Directory(parts.coordinator, systemClock, (member, standing, cause) => {
+      this.#metrics.stands(member.id, standing);
+      parts.log.info({ peer: member.id, standing, cause }, 'standing of a member changed');
+    });
     this.#objects = new ObjectTable(node.name, () => this.#device?.adaptor.operations ?? [], {
       limits,
     });
@@ -118,6 +130,13 @@ export class FractoryNode<S> {
       },
     });
     this.#kernel.attach(this.#links);
+    this.#rooms = {
+      calls: new CallRoom(limits.max_invocations, 'calls under way'),
+      streams: new CallRoom(limits.max_invocations, 'streams of runs and watches'),
+    };
+    this.#draining = new Draining({
+      ...{ links: this.#links, log: parts.log, counts: () => this.#kernel.counts },
+    });
     this.#metrics.follow(() => ({ ...this.#kernel.counts, objects: this.#objects.size }));
     this.#grants = new Grants(this.#directory, this.#channels);
   }
@@ -138,7 +157,8 @@ export class FractoryNode<S> {
       await device[Symbol.asyncDispose]();
     });
     this.#directory.subscribe(() => {
-      this.#channels.retain(new Set(this.#directory.members().map((member) => member.address)));
+      const lives = this.#directory.reachable().map(({ address, instance }) => [address, instance]);
+      this.#channels.retainLives(new Map(lives.reverse() as [string, string][]));
     });
     this.#stopper.add(() => {
       this.#grants.close();
@@ -150,9 +170,6 @@ export class FractoryNode<S> {
     await connected;
     await this.#register();
     server.setServing(true);
-    this.#stopper.add(() => {
-      server.setServing(false);
-    });
     this.#log.info(
       {
         address: this.#address,
@@ -163,9 +180,31 @@ export class FractoryNode<S> {
     );
   }
 
-  /** Idempotent. */
-  async stop(): Promise<void> {
+  /**
+   * Leaves the registry, so that the next member leads, refuses new work and finishes what is under way. Resolves with the number of operations and
+   * calls that had not ended after `graceMs` (default: the limit `shutdown_grace_ms`). The node stays up, for nothing but `stop`. Idempotent.
+   */
+  drain(graceMs = this.#config.limits.shutdown_grace_ms): Promise<number> {
+    const [registration, device, server] = [this.#registration, this.#device, this.#server];
+    if (!registration || !device || !server) return Promise.resolve(0);
+    const stopServing = (): void => {
+      server.setServing(false);
+    };
+    return this.#draining.begin({ registration, device, stopServing }, graceMs);
+  }
+
+  /** Drains for `graceMs` at most (default: the limit `shutdown_grace_ms`), then ends what is left. Idempotent. */
+  async stop(graceMs = this.#config.limits.shutdown_grace_ms): Promise<void> {
+    await this.#drainWithin(graceMs);
     await this.#stopper.stop();
+  }
+
+  /** A drain that somebody began before may have more time than that. */
+  async #drainWithin(graceMs: number): Promise<void> {
+    const drained = new AbortController();
+    const late = sleep(Math.max(graceMs, LEAVING_MS), drained.signal).catch(() => undefined);
+    await Promise.race([this.drain(graceMs), late]);
+    drained.abort();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -174,11 +213,13 @@ export class FractoryNode<S> {
 
   async #serve(device: Device): Promise<NodeServer> {
     const { node, dataCenter, root, limits } = this.#config;
-    const server = new NodeServer(root);
+    const server = new NodeServer(root, limits);
+    this.#server = server;
     const parts = { kernel: this.#kernel, objects: this.#objects, links: this.#links };
     server.add(
       controllerService(this.#facts(device), {
         ...{ ...parts, memory: this.#memory, security: this.#security },
+        drain: (graceMs) => this.drain(graceMs),
       }),
       this.#rules(false),
     );
@@ -186,16 +227,21 @@ export class FractoryNode<S> {
       server.add(service, this.#rules(node.routing === 'leader'));
     this.#stopper.use(this.#memory);
     this.#dataAddress = await this.#memory.start(dataCenter.grpcIp);
-    const port = await server.start(dataCenter.grpcIp, node.port, this.#security);
+    const port = await server.start(
+      ...([dataCenter.grpcIp, node.port, this.#security, node.preferredPort] as const),
+    );
     this.#address = bracketed(dataCenter.grpcIp, port);
     this.#stopper.add(async () => {
+      // Whoever watches a capability hears that its owner's life is over.
+      this.#objects.begin(0n);
+      await this.#links.flushed();
       this.#stopping.abort(unavailable('NODE_STOPPING', 'the node is stopping'));
       // Links never end by themselves: they go before the server waits for its calls.
       await this.#links.flushed();
       this.#links.close();
       await server.stop(STREAMS_GRACE_MS);
     });
-    this.#stopper.add(() => this.#kernel.stop(limits.shutdown_grace_ms));
+    this.#stopper.add(() => this.#kernel.stop(0));
     return server;
   }
 
@@ -211,22 +257,36 @@ export class FractoryNode<S> {
       startedAt: new Date().toISOString(),
     });
     this.#registration = registration;
-    this.#stopper.add(() => registration.withdraw());
+    const leadership = new Leadership(registration, {
+      ...{ coordinator: this.#coordinator, directory: this.#directory, links: this.#links },
+      ...{ channels: this.#channels, log: this.#log },
+      onChange: () => {
+        this.#follow(registration);
+      },
+    });
+    this.#leadership = leadership;
     this.#follow(registration);
-    registration.subscribe(() => {
-      this.#follow(registration);
+    this.#stopper.add(() => {
+      leadership.close();
     });
   }
 
   /** A new epoch is a new life: all objects of the one before are gone. */
   #follow(registration: Registration): void {
     const epoch = registration.member?.epoch ?? 0n;
-    this.#metrics.leads.set(registration.leads ? 1 : 0);
-    if (epoch === this.#objects.epoch) return;
-    this.#log.info({ epoch: String(epoch) }, epoch === 0n ? 'registration ended' : 'registered');
-    this.#kernel.reset();
-    this.#objects.begin(epoch);
-    for (const listener of [...this.#epochListeners]) listener();
+    const leads = this.#leads;
+    this.#metrics.leads.set(leads ? 1 : 0);
+    // Whoever leaves in good order finishes what it has begun: its life ends with its process.
+    const isNewLife = epoch !== this.#objects.epoch && !this.#draining.hasBegun;
+    if (isNewLife) {
+      this.#log.info({ epoch: String(epoch) }, epoch === 0n ? 'registration ended' : 'registered');
+      this.#kernel.reset();
+      this.#objects.begin(epoch);
+      for (const listener of [...this.#epochListeners]) listener();
+    }
+    const begins = leads && (isNewLife || !this.#led);
+    this.#led = leads;
+    if (begins) for (const listener of [...this.#leadsListeners]) listener();
   }
 
   #context(): DeviceContext<S> {
@@ -248,7 +308,18 @@ export class FractoryNode<S> {
         this.#epochListeners.add(listener);
         return () => this.#epochListeners.delete(listener);
       },
+      leads: () => this.#leads,
+      onLeads: (listener) => {
+        this.#leadsListeners.add(listener);
+        return () => this.#leadsListeners.delete(listener);
+      },
+      stepBack: async (above) => this.#leadership?.stepBack(above),
       members: () => this.#directory.members(),
+      onMembers: (listener) => this.#directory.subscribe(listener),
+      observe: (member, observation) => {
+        this.#directory.observe(member, observation);
+      },
+      standingOf: (member) => this.#directory.standingOf(member),
       pick: (type) => this.#directory.pick(type),
       suspect: (member) => {
         this.#directory.suspect(member);
@@ -273,9 +344,14 @@ export class FractoryNode<S> {
       ...{ dataCenter: dataCenter.name, member: node.name, type: node.type, routing: node.routing },
       ...{ version: VERSION, limits: { ...limitsAmong(settings), ...limits } },
       operations: device.adaptor.operations.map((operation) => operation.spec),
-      leads: () => this.#registration?.leads ?? false,
+      leads: () => this.#leads,
+      coordinated: () => this.#coordinator.state === 'connected',
       metricsAddress: () => this.#metricsAddress(),
     };
+  }
+
+  get #leads(): boolean {
+    return this.#leadership?.serves ?? false;
   }
 
   #metricsAddress(): string {
@@ -289,10 +365,14 @@ export class FractoryNode<S> {
       defaultBudgetMs: default_budget_ms,
       maxBudgetMs: max_budget_ms,
       stopping: this.#stopping.signal,
-      check: (_method: string, metadata: Metadata) => {
+      isController: (metadata) => this.#security.isController(metadata),
+      check: (method: string, metadata: Metadata) => {
         this.#security.checkCaller(metadata);
         if (leaderOnly) this.#checkLeadership();
+        else this.#draining.check(method);
       },
+      track: this.#draining.track,
+      rooms: this.#rooms,
       ended: (method, code, seconds) => {
         this.#metrics.calls.observe({ method, code }, seconds);
       },
@@ -300,22 +380,12 @@ export class FractoryNode<S> {
   }
 
   #checkLeadership(): void {
-    const { node } = this.#config;
-    if (node.routing !== 'leader' || this.#registration?.leads) return;
-    const leader = this.#directory.leader(node.type);
-    const known = leader && leader.id !== node.name ? leader : undefined;
-    throw new FractoryError(
-      status.FAILED_PRECONDITION,
-      'NOT_LEADER',
-      known
-        ? `${node.name} does not lead; ask ${known.id} at ${known.address}`
-        : `${node.name} does not lead now; ask again shortly`,
-      known
-        ? { metadata: { leader: known.id, address: known.address, epoch: String(known.epoch) } }
-        : {},
-    );
+    const { name, type, routing } = this.#config.node;
+    if (routing === 'leader' && !this.#leads) throw notLeading(name, this.#directory.leader(type));
   }
 }
 
+/** Time to leave the registry where there is none to finish anything, ms. */
+const LEAVING_MS = 100;
 /** Time for streams under way, after the kernel has drained. */
 const STREAMS_GRACE_MS = 1000;

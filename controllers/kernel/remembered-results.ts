@@ -75,4 +75,5 @@ export function resultKey(run: string, step: string, tag: Uint8Array): string {
   return `${prefixOf(run, step)}${Buffer.from(tag.buffer, tag.byteOffset, tag.length).toString('latin1')}`;
 }
 
-const prefixOf = (run: string, step: string): string => `${run}\n${step}\n`;
+/** What all keys of a step, and of the items of a map, begin with. */
+export const prefixOf = (run: string, step: string): string => `${run}\n${step}\n`;

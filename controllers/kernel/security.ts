@@ -6,9 +6,8 @@ import type { ChannelCredentials, Interceptor } from '@grpc/grpc-js';
 
 import type { SecurityConfig } from '../../config/node-config.js';
 import { FractoryError } from '../../runtime/errors.js';
+import { LINK_KEY, linkKeyOf } from '../../runtime/link-key.js';
 
-/** Metadata key by which one controller shows another that it belongs to the data center. */
-const LINK_KEY = 'fractory-link';
 /** Metadata key under which a controller says which member it is. */
 const MEMBER_KEY = 'fractory-member';
 
@@ -31,7 +30,7 @@ export class Security {
   constructor(config: SecurityConfig, secret: string, member = '') {
     this.#config = config;
     this.#member = member;
-    this.#linkKey = createHmac('sha256', secret).update('link').digest('hex');
+    this.#linkKey = linkKeyOf(secret);
     this.bulkKey = createHmac('sha256', secret).update('bulk').digest();
   }
 
@@ -87,7 +86,7 @@ export class Security {
 
   /** Throws UNAUTHENTICATED unless the caller may use the services of this node. */
   checkCaller(metadata: Metadata): void {
-    if (this.#config.mode !== 'token' || this.#isController(metadata)) return;
+    if (this.#config.mode !== 'token' || this.isController(metadata)) return;
     const [header] = metadata.get('authorization');
     if (header === undefined)
       throw new FractoryError(
@@ -103,23 +102,24 @@ export class Security {
       );
   }
 
-  /** Throws unless the caller is a controller of this data center. */
-  checkController(metadata: Metadata): void {
-    if (!this.#isController(metadata))
+  /** Throws unless the caller is a controller of this data center, or has its secret. */
+  checkController(metadata: Metadata, what = 'links are'): void {
+    if (!this.isController(metadata))
       throw new FractoryError(
         status.UNAUTHENTICATED,
         'NOT_A_CONTROLLER',
-        'links are for controllers of this data center; others use Connect and Invoke',
+        `${what} for controllers of this data center; others use Connect and Invoke`,
       );
   }
 
   /** Whom what a caller takes is counted to: a controller by its member id, others by their address without the port. */
   clientOf(metadata: Metadata, peer: string): string {
-    const [member] = this.#isController(metadata) ? metadata.get(MEMBER_KEY) : [];
+    const [member] = this.isController(metadata) ? metadata.get(MEMBER_KEY) : [];
     return member === undefined ? peer.replace(/:\d+$/, '') : String(member);
   }
 
-  #isController(metadata: Metadata): boolean {
+  /** Whether the caller has shown the key of the controllers of this data center. */
+  isController(metadata: Metadata): boolean {
     const [key] = metadata.get(LINK_KEY);
     return key !== undefined && sameText(String(key), this.#linkKey);
   }

@@ -1,36 +1,55 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { Server, status } from '@grpc/grpc-js';
 import type { ServiceDefinition, UntypedHandleCall } from '@grpc/grpc-js';
-import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 
-import { reflectablePackage } from '../../protos/descriptors.js';
-import { channelOptions, FLOW_CONTROL_WINDOW_BYTES } from '../../runtime/channels.js';
+import { limitsSection } from '../../config/limits.js';
+import type { Limits } from '../../config/limits.js';
+import { toStatus } from '../../protos/status.js';
+import { CallGuard } from '../../runtime/call-guard.js';
+import type { CallLimits } from '../../runtime/call-guard.js';
+import {
+  channelOptions,
+  FLOW_CONTROL_WINDOW_BYTES,
+  MAX_MESSAGE_BYTES,
+} from '../../runtime/channels.js';
+import { guardConnections } from '../../runtime/connection-guard.js';
+import type { ConnectionLimits } from '../../runtime/connection-guard.js';
 import { FractoryError, messageOf } from '../../runtime/errors.js';
-import type { TypedService } from './calls.js';
+import type { MethodHandler, TypedService } from './calls.js';
 import { grpcHandler } from './grpc-handlers.js';
 import type { CallRules } from './grpc-handlers.js';
+import { addReflection } from './reflection.js';
 import type { Security } from './security.js';
 
-/** Messages that a foreign client may send in one piece; larger things travel as streams of chunks. */
-const MAX_CONCURRENT_STREAMS = 1000;
+/** A client that is silent is asked after this time, and cut off if it says nothing for as long again. */
+const KEEPALIVE_MS = 2000;
+
+/** What the connections and calls of a node may take. */
+export type ServerLimits = CallLimits &
+  ConnectionLimits &
+  Pick<Limits, 'max_connection_calls' | 'max_request_bytes'>;
 
 /** The gRPC server of one node: its services, reflection (v1 and v1alpha) and health. */
 export class NodeServer {
   readonly #server: Server;
   readonly #health = new HealthImplementation({ '': 'NOT_SERVING' });
   readonly #services: string[] = [];
+  /** Paths of methods whose requests may be as large as any message. */
+  readonly #large = new Set<string>();
   readonly #descriptors: string;
 
   /** `root`: folder of the product, where the descriptors for reflection are. */
-  constructor(root: string) {
+  constructor(root: string, limits: ServerLimits = limitsSection.parse({})) {
     this.#server = new Server({
       ...channelOptions,
-      'grpc.max_concurrent_streams': MAX_CONCURRENT_STREAMS,
+      interceptors: [new CallGuard(limits, toStatus, this.#maxRequestBytes(limits)).interceptor],
+      'grpc.max_concurrent_streams': limits.max_connection_calls,
+      'grpc.keepalive_time_ms': KEEPALIVE_MS,
+      'grpc.keepalive_timeout_ms': KEEPALIVE_MS,
     });
-    widenWindows(this.#server, FLOW_CONTROL_WINDOW_BYTES);
+    guardConnections(this.#server, limits, FLOW_CONTROL_WINDOW_BYTES);
     this.#health.addToServer(this.#server);
     this.#descriptors = path.join(root, 'protos/gen/descriptors.binpb');
   }
@@ -41,6 +60,7 @@ export class NodeServer {
       const method = service.definition[name]?.path;
       if (method === undefined) throw new Error(`${name} is not a method of the service`);
       handlers[name] = grpcHandler(method.slice(1), handler, rules);
+      if (takesLarge(handler)) this.#large.add(method);
     }
     this.#server.addService(service.definition, handlers);
     const name = serviceName(service.definition);
@@ -48,11 +68,22 @@ export class NodeServer {
     this.#health.setStatus(name, 'NOT_SERVING');
   }
 
-  /** Binds and serves; resolves with the port. Health is NOT_SERVING until `setServing(true)`. */
-  async start(ip: string, port: number, security: Security): Promise<number> {
+  /**
+   * Binds and serves; resolves with the port. `port` 0 = any, `preferredPort` if that is free. Health is NOT_SERVING until `setServing(true)`.
+   */
+  async start(ip: string, port: number, security: Security, preferredPort = 0): Promise<number> {
     const services = [...this.#services, 'grpc.health.v1.Health'];
-    const files = reflectablePackage(readFileSync(this.#descriptors));
-    new ReflectionService(files, { services }).addToServer(this.#server);
+    addReflection(this.#server, this.#descriptors, services);
+    if (port !== 0 || preferredPort === 0) return this.#bind(ip, port, security);
+    // Somebody may have it by now.
+    return this.#bind(ip, preferredPort, security).catch(() => this.#bind(ip, 0, security));
+  }
+
+  #maxRequestBytes({ max_request_bytes: most }: ServerLimits): (path: string) => number {
+    return (path) => (this.#large.has(path) ? MAX_MESSAGE_BYTES : most);
+  }
+
+  #bind(ip: string, port: number, security: Security): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(bracketed(ip, port), security.serverCredentials(), (error, bound) => {
         if (error) reject(cannotBind(ip, port, error));
@@ -81,6 +112,10 @@ export class NodeServer {
   }
 }
 
+/** Those of controllers, and those that say so. */
+const takesLarge = (handler: MethodHandler): boolean =>
+  handler.kind === 'pipe' || (handler.kind === 'unary' && handler.isLarge === true);
+
 function serviceName(definition: ServiceDefinition): string {
   const [first] = Object.values(definition);
   return first?.path.split('/')[1] ?? '';
@@ -97,33 +132,4 @@ function cannotBind(ip: string, port: number, error: Error): FractoryError {
     `cannot listen on ${bracketed(ip, port)}: ${messageOf(error)}; choose another grpc_ip or port`,
     { cause: error },
   );
-}
-
-/**
- * grpc-js lets a client choose its HTTP/2 window but not a server, whose uploads then crawl at 64 KiB a round trip. This reaches into
- * private fields, guarded: where they have changed, the server works with the small window.
- */
-function widenWindows(server: Server, windowBytes: number): void {
-  const inner = server as unknown as {
-    commonServerOptions?: { settings?: object };
-    createHttp2Server?: (credentials: unknown) => {
-      on(
-        event: 'session',
-        listener: (session: { setLocalWindowSize(bytes: number): void }) => void,
-      ): void;
-    };
-  };
-  if (!inner.commonServerOptions || typeof inner.createHttp2Server !== 'function') return;
-  inner.commonServerOptions.settings = {
-    ...inner.commonServerOptions.settings,
-    initialWindowSize: windowBytes,
-  };
-  const create = inner.createHttp2Server.bind(server);
-  inner.createHttp2Server = (credentials) => {
-    const http2Server = create(credentials);
-    http2Server.on('session', (session) => {
-      session.setLocalWindowSize(windowBytes);
-    });
-    return http2Server;
-  };
 }

@@ -10,6 +10,7 @@ import { sleep } from '../../runtime/deadline.js';
 import type { FractoryError } from '../../runtime/errors.js';
 import { budgetExhausted } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/logger.js';
+import { RetryBudget } from '../../runtime/retry-budget.js';
 import type { OperationResult } from '../../services/adaptor.js';
 import { KeptResult } from '../../services/content.js';
 import type { Activities } from './graph/activities.js';
@@ -21,6 +22,7 @@ import { KernelInvocationContext } from './invocation-context.js';
 import type { KeepOptions, KeptMemory, MemoryAccess } from './memory/access.js';
 import { memoriesIn } from './memory/value-content.js';
 import type { KernelMetrics } from './metrics.js';
+import { OnceSteps } from './once-steps.js';
 import { encodeReceipt, nowUs } from './receipts.js';
 import { RememberedResults, resultKey } from './remembered-results.js';
 import type { Results, Travelling } from './results.js';
@@ -49,6 +51,8 @@ const BACKOFF = { initialMs: 20, maxMs: 1000 };
 export class StepRunner {
   readonly #parts: StepRunnerParts;
   readonly #remembered: RememberedResults;
+  readonly #retries: RetryBudget;
+  readonly #once: OnceSteps;
   #running = 0;
   #idle: (() => void) | undefined;
 
@@ -56,6 +60,11 @@ export class StepRunner {
     this.#parts = parts;
     const { max_remembered_results, max_remembered_bytes } = parts.limits;
     this.#remembered = new RememberedResults(max_remembered_results, max_remembered_bytes);
+    this.#retries = new RetryBudget({ clock: parts.clock });
+    this.#once = new OnceSteps({
+      maxBytes: max_remembered_bytes,
+      now: () => parts.clock.now(),
+    });
   }
 
   /** Operations under way. */
@@ -78,15 +87,21 @@ export class StepRunner {
 
   forget(run: string, step: string): void {
     this.#remembered.forget(run, step);
+    this.#once.forget(run, step);
   }
 
   /** A new life of the node: what was remembered belonged to the one before. */
   reset(): void {
     this.#remembered.clear();
+    this.#once.clear();
   }
 
   /** What answers at once is continued at once; anything else goes on by itself. */
   start(work: Work): void {
+    if (isDoneOnce(work)) {
+      void this.#goOnce(work);
+      return;
+    }
     const remembered = this.#recall(work);
     if (remembered) {
       work.reused = true;
@@ -94,6 +109,7 @@ export class StepRunner {
       return;
     }
     this.#running++;
+    this.#retries.deposit();
     work.startedAtUs = nowUs();
     try {
       const pulls = argumentsToPull(work);
@@ -135,6 +151,58 @@ export class StepRunner {
     }
   }
 
+  /** A step that must not be done twice goes on though this use of it is released: another attempt waits for it. Never rejects. */
+  async #goOnce(work: Work): Promise<void> {
+    this.#running++;
+    work.startedAtUs = nowUs();
+    const unregister = this.#register(work);
+    const { allowance, invocation, deadlineMs, operation } = work;
+    const { clock, member } = this.#parts;
+    try {
+      const { run = '', step = '' } = allowance.step ?? {};
+      const key = resultKey(run, step, invocation.capability?.tag ?? new Uint8Array());
+      const name = { step: stepIdOf(allowance) ?? operation.spec.name, member };
+      const untilMs = allowance.expiresAtMs ?? clock.now() + deadlineMs - clock.monotonicMs();
+      const { outcome, isFirst } = this.#once.join(key, name, untilMs, (begins) =>
+        this.#performOnce(work, begins),
+      );
+      work.reused = !isFirst;
+      const { value, kept } = await untilAborted(outcome, work.context.signal);
+      work.heldBytes = kept ? Number(kept.memory.sizeBytes) : 0;
+      if (!work.released) this.#succeed(work, value);
+    } catch (error) {
+      this.#fail(work, error);
+    } finally {
+      unregister();
+      this.#ended(work);
+    }
+  }
+
+  /** Only the end of the run, the node or the time of the step ends it. */
+  async #performOnce(first: Work, begins: () => void): Promise<Travelling> {
+    const context = this.#contextFor(first, first.allowance.timeoutMs);
+    const work: Work = { ...first, context, released: false };
+    const { signal } = context;
+    this.#running++;
+    const unregister = this.#add(work, true, (reason) => {
+      work.released = true;
+      context.abort(reason);
+    });
+    try {
+      const pulls = argumentsToPull(work);
+      if (pulls.length > 0) await this.#pull(work, pulls, signal);
+      signal.throwIfAborted();
+      begins();
+      const settled = await this.#settle(work, await untilAborted(perform(work), signal), signal);
+      if (work.released) settled.kept?.free();
+      else this.#kept(work, settled.kept);
+      return settled;
+    } finally {
+      unregister();
+      this.#ended(work);
+    }
+  }
+
   async #tryUntil(
     work: Work,
     begun: OperationResult | Promise<OperationResult> | undefined,
@@ -162,7 +230,9 @@ export class StepRunner {
     const context = this.#contextFor(work, undefined);
     work.context = context;
     try {
-      await sleep(backoffMs(tries, BACKOFF), context.signal);
+      const leftMs = work.deadlineMs - this.#parts.clock.monotonicMs();
+      const heldMs = Math.min(this.#retries.withdraw(), leftMs / 2);
+      await sleep(Math.max(backoffMs(tries, BACKOFF), heldMs), context.signal);
     } finally {
       context.end();
     }
@@ -358,6 +428,11 @@ function discard(late: Promise<unknown>): void {
     },
     () => undefined,
   );
+}
+
+/** Whether nobody may do it a second time; outside of runs nobody can tell one use from another. */
+function isDoneOnce({ operation, allowance, invocation }: Work): boolean {
+  return !operation.spec.idempotent && allowance.step !== undefined && !!invocation.capability;
 }
 
 function originOf({ allowance: { step }, invocation }: Work): Origin | undefined {

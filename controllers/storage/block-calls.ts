@@ -10,6 +10,7 @@ import type {
   OpenRequest,
   OpenResponse,
 } from '../../protos/gen/fractory/v1/block.js';
+import { callDeadline } from '../../runtime/deadline.js';
 import { FractoryError } from '../../runtime/errors.js';
 import type { KnownExtent } from '../../services/storage/depot.js';
 import type { Peers } from '../kernel/device.js';
@@ -118,10 +119,10 @@ export class BlockCalls {
         { member: device },
         BlockServiceClient,
         (client, aborted) =>
-          settled<R>((done) => {
-            const deadline = Date.now() + CALL_TIMEOUT_MS;
-            return start(client, { deadline }, done);
-          }, aborted),
+          settled<R>(
+            (done) => start(client, callDeadline(aborted, CALL_TIMEOUT_MS), done),
+            aborted,
+          ),
         signal,
       );
     } catch (error) {

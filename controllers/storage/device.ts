@@ -5,6 +5,7 @@ import type { Logger } from '../../runtime/logger.js';
 import { makeStorageAdaptor } from '../../services/storage/adaptor.js';
 import { FileStore } from '../../services/storage/store.js';
 import type { MakeDevice } from '../kernel/device.js';
+import { notLeading } from '../kernel/leadership.js';
 import { BlockCalls } from './block-calls.js';
 import { BlockDepot } from './block-depot.js';
 import { storageService } from './service.js';
@@ -25,7 +26,27 @@ export const makeStorageDevice: MakeDevice<StorageSettings> = async (context) =>
     lingerMs: settings.block_linger_ms,
   });
   const writesToDepot = settings.backend === 'block';
-  const store = await FileStore.open(storagePath, settings, { depot, writesToDepot });
+  /** Of a leader that leaves in good order: what it has admitted it finishes in this epoch. */
+  let left: bigint | undefined;
+  const epoch = (): bigint => {
+    if (kernel.leads()) return kernel.epoch();
+    if (left === undefined) throw notLeading(context.member, undefined);
+    return left;
+  };
+  const store = await FileStore.open(storagePath, settings, {
+    ...{ depot, writesToDepot, epoch },
+    onFenced: (by) => void kernel.stepBack(by),
+  });
+  let raising = Promise.resolve();
+  const stopRaising = kernel.onLeads(() => {
+    const led = kernel.epoch();
+    // No change waits for it: each looks at the fence anyway.
+    raising = raising
+      .then(() => store.raiseFence(led))
+      .catch((error: unknown) => {
+        log.warn({ error: messageOf(error) }, 'the fence was not raised');
+      });
+  });
   const stopping = new AbortController();
   const searching = writesToDepot ? freeOrphans(store, log, stopping.signal) : Promise.resolve();
   return {
@@ -35,10 +56,21 @@ export const makeStorageDevice: MakeDevice<StorageSettings> = async (context) =>
       limits: settings,
     }),
     services: [storageService(store, settings)],
+    leave: async (graceMs) => {
+      if (!kernel.leads()) return;
+      left = kernel.epoch();
+      await store.leave(left, Date.now() + graceMs).catch((error: unknown) => {
+        log.warn(
+          { error: messageOf(error) },
+          'what is under way may be refused when another leads',
+        );
+      });
+    },
     // Files are open as long as their calls or memories; the kernel ends those.
     [Symbol.asyncDispose]: async () => {
+      stopRaising();
       stopping.abort(cancelled('the node is stopping'));
-      await searching;
+      await Promise.all([searching, raising]);
       await depot[Symbol.asyncDispose]();
     },
   };

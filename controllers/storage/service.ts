@@ -16,6 +16,7 @@ import type {
   StorageServiceListResponse,
   StoredFile as StoredFileMessage,
 } from '../../protos/gen/fractory/v1/storage.js';
+import { refuseReserved } from '../../services/storage/checks.js';
 import type { StorageLimits } from '../../services/storage/limits.js';
 import type { FileStore } from '../../services/storage/store.js';
 import type { StoredFile } from '../../services/storage/stored-file.js';
@@ -29,36 +30,45 @@ export function storageService(store: FileStore, limits: StorageLimits): TypedSe
       put(store, limits, requests, context),
     ),
     get: serverStream((request: StorageServiceGetRequest, context) => get(store, request, context)),
-    stat: unary(async ({ client, name }: StatRequest, { signal }): Promise<StatResponse> => {
+    stat: unary(async ({ client, name }: StatRequest, context): Promise<StatResponse> => {
+      checkClient(client, context);
+      const { signal } = context;
       return { file: message(await store.stat({ client, name }, { signal })) };
     }),
     list: unary(
-      async (
-        request: StorageServiceListRequest,
-        { signal },
-      ): Promise<StorageServiceListResponse> => {
+      async (request: StorageServiceListRequest, context): Promise<StorageServiceListResponse> => {
+        checkClient(request.client, context);
+        const { signal } = context;
         const { files, nextPageToken } = await store.list({ ...request, signal });
         return { files: files.map(message), nextPageToken };
       },
     ),
-    delete: unary(async (request: DeleteRequest): Promise<DeleteResponse> => {
+    delete: unary(async (request: DeleteRequest, context): Promise<DeleteResponse> => {
       const { client, name, ifVersion } = request;
+      checkClient(client, context);
       await store.delete({ client, name }, { ifVersion });
       return {};
     }),
   });
 }
 
+/** Files of reserved clients are for controllers. */
+function checkClient(client: string, { isController }: CallContext): void {
+  if (!isController?.()) refuseReserved(client);
+}
+
 async function put(
   store: FileStore,
   limits: StorageLimits,
   requests: AsyncIterable<PutRequest>,
-  { signal }: CallContext,
+  context: CallContext,
 ): Promise<PutResponse> {
+  const { signal } = context;
   const parts = requests[Symbol.asyncIterator]();
   try {
     const header = await headerOf(parts);
     const { client, name, ifVersion, mediaType, sha256 } = header;
+    checkClient(client, context);
     const file = await store.write({ client, name }, chunksOf(parts, limits.max_chunk_bytes), {
       signal,
       ifVersion,
@@ -113,8 +123,10 @@ function chunkTooLarge(sizeBytes: number, allowed: number): FractoryError {
 async function* get(
   store: FileStore,
   { client, name }: StorageServiceGetRequest,
-  { signal }: CallContext,
+  context: CallContext,
 ): AsyncGenerator<StorageServiceGetResponse, void> {
+  checkClient(client, context);
+  const { signal } = context;
   await using opened = await store.open({ client, name }, { signal });
   yield { part: { $case: 'file', value: message(opened.file) } };
   for await (const chunk of opened.chunks()) yield { part: { $case: 'chunk', value: chunk } };

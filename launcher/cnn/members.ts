@@ -1,12 +1,15 @@
 import { status } from '@grpc/grpc-js';
+import type { ClientUnaryCall } from '@grpc/grpc-js';
 
 import { CnnServiceClient } from '../../protos/gen/fractory/v1/cnn.js';
 import type {
   ListModelsResponse,
   LoadModelResponse,
   Model,
+  PinModelResponse,
   PredictRequest,
   PredictResponse,
+  UnloadModelResponse,
 } from '../../protos/gen/fractory/v1/cnn.js';
 import { ControllerServiceClient } from '../../protos/gen/fractory/v1/controller.js';
 import type { DescribeResponse } from '../../protos/gen/fractory/v1/controller.js';
@@ -15,7 +18,7 @@ import { unavailable } from '../../runtime/errors.js';
 import type { Member } from '../../zookeeper/coordinator.js';
 import type { CommandContext } from '../command-context.js';
 import { NodeCalls } from '../node-calls.js';
-import type { NodeCallOptions } from '../node-calls.js';
+import type { CallParts, NodeCallOptions } from '../node-calls.js';
 import { findRunning, withCoordinator } from '../running-data-center.js';
 import type { ModelReference } from './model-reference.js';
 
@@ -103,46 +106,48 @@ export class CnnMembers {
   }
 
   async load(
-    { address }: CnnMember,
-    { name, version }: ModelReference,
+    member: CnnMember,
+    reference: ModelReference,
     signal?: AbortSignal,
   ): Promise<Model | undefined> {
-    const { model } = await this.#calls.unary<CnnServiceClient, LoadModelResponse>(
-      CnnServiceClient,
-      address,
-      (client, { metadata, options, done }) =>
-        client.loadModel({ model: name, version }, metadata, options, done),
-      optionsOf(LOAD_TIMEOUT_MS, signal),
+    const { model } = await this.#change<LoadModelResponse>(
+      member,
+      reference,
+      signal,
+      (client, request, parts) =>
+        client.loadModel(request, parts.metadata, parts.options, parts.done),
     );
     return model;
   }
 
   /** Version 0 = all versions. */
-  async unload(
-    { address }: CnnMember,
-    { name, version }: ModelReference,
-    signal?: AbortSignal,
-  ): Promise<void> {
-    await this.#calls.unary(
-      CnnServiceClient,
-      address,
-      (client, { metadata, options, done }) =>
-        client.unloadModel({ model: name, version }, metadata, options, done),
-      optionsOf(LOAD_TIMEOUT_MS, signal),
+  async unload(member: CnnMember, reference: ModelReference, signal?: AbortSignal): Promise<void> {
+    await this.#change<UnloadModelResponse>(member, reference, signal, (client, request, parts) =>
+      client.unloadModel(request, parts.metadata, parts.options, parts.done),
     );
   }
 
   /** Version 0 = none is pinned. */
-  async pin(
+  async pin(member: CnnMember, reference: ModelReference, signal?: AbortSignal): Promise<void> {
+    await this.#change<PinModelResponse>(member, reference, signal, (client, request, parts) =>
+      client.pinModel(request, parts.metadata, parts.options, parts.done),
+    );
+  }
+
+  #change<R>(
     { address }: CnnMember,
     { name, version }: ModelReference,
-    signal?: AbortSignal,
-  ): Promise<void> {
-    await this.#calls.unary(
+    signal: AbortSignal | undefined,
+    start: (
+      client: CnnServiceClient,
+      request: { readonly model: string; readonly version: number },
+      parts: CallParts<R>,
+    ) => ClientUnaryCall,
+  ): Promise<R> {
+    return this.#calls.unary<CnnServiceClient, R>(
       CnnServiceClient,
       address,
-      (client, { metadata, options, done }) =>
-        client.pinModel({ model: name, version }, metadata, options, done),
+      (client, parts) => start(client, { model: name, version }, parts),
       optionsOf(LOAD_TIMEOUT_MS, signal),
     );
   }

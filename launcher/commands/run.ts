@@ -16,6 +16,7 @@ Options of every application:
   --json               answer with one JSON object; a failure is {"error": {code, reason, message, step, member}}
   --topology <name>    ring = the nodes pass on to each other (default), star = step by step through the application node
   --budget <seconds>   longest time of each run (default 30)
+  --durable            its runs go on if the application node dies: they are written down in storage first
   --plan               print the graph of the first run, without running or writing anything
   --format <format>    how --plan prints it: text (default), json, mermaid, svg`;
 

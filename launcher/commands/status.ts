@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 
 import type { CommandContext } from '../command-context.js';
+import { knownNodes } from '../control/known-nodes.js';
 import { HealthProbe } from '../health-probe.js';
 import { memberStatuses, memberTable } from '../member-status.js';
 import type { MemberStatus } from '../member-status.js';
@@ -40,8 +41,8 @@ export async function statusesOf(running: RunningDataCenter): Promise<MemberStat
   const probe = new HealthProbe(running.config.security);
   try {
     const members = await withCoordinator(running, (coordinator) => coordinator.members());
-    const nodes = (running.record?.processes ?? []).filter(({ kind }) => kind === 'node');
-    return await memberStatuses(members, probe, { timeoutMs: PROBE_TIMEOUT_MS, processes: nodes });
+    const processes = await knownNodes(running.record);
+    return await memberStatuses(members, probe, { timeoutMs: PROBE_TIMEOUT_MS, processes });
   } finally {
     probe.close();
   }

@@ -9,6 +9,8 @@ import { describeFailure } from '../failure-text.js';
 import { exitCodeOf, ExitRequest } from '../exit-codes.js';
 import { isSecond } from '../folder-claim.js';
 import { LAUNCHER } from '../launcher-log.js';
+import { makeDataCenterNetwork } from '../network/data-center-network.js';
+import type { PrivateNetwork } from '../network/private-network.js';
 import { bothReporters, logReporter } from '../reporter.js';
 import type { Reporter } from '../reporter.js';
 import { seconds } from './up.js';
@@ -17,6 +19,8 @@ interface SuperviseOptions {
   readonly config: string;
   readonly zookeeper: boolean;
   readonly timeout: number;
+  /** Mount namespace of the process that started this one in private namespaces. */
+  readonly outside?: string;
 }
 
 /** The launcher in the background, which `up --detach` starts; hidden, because people have no use for it. */
@@ -26,6 +30,7 @@ export function addSupervise(program: Command, context: CommandContext): void {
     .requiredOption('--config <file>')
     .option('--no-zookeeper')
     .option('--timeout <seconds>', '', seconds, 60)
+    .option('--outside <namespace>')
     .action((options: SuperviseOptions) => supervise(context, options));
 }
 
@@ -40,13 +45,16 @@ async function supervise(context: CommandContext, options: SuperviseOptions): Pr
   // Whoever waits for the start is gone: then nobody wants it.
   process.once('disconnect', stopAsked);
   let run: DataCenterRun | undefined;
+  let network: PrivateNetwork | undefined;
   try {
     const config = await context.config(options.config);
+    if (options.outside !== undefined)
+      network = await makeDataCenterNetwork(options.outside, context.places);
     run = new DataCenterRun({
+      network,
       ...{ config, interruption, detached: true, startTimeoutMs: options.timeout * 1000 },
       coordination: await chooseCoordination(config, {
-        embedded: !options.zookeeper,
-        log: logger,
+        ...{ embedded: !options.zookeeper, log: logger, network },
       }),
       reporter: bothReporters(log, parentReporter()),
     });
@@ -56,12 +64,14 @@ async function supervise(context: CommandContext, options: SuperviseOptions): Pr
     await tellParent({ kind: 'serving', statuses });
     await interruption.asked();
     await run.stop();
+    await network?.[Symbol.asyncDispose]();
     log.note('everything is stopped');
   } catch (error) {
     const text = describeFailure(error, terminal.errorColours);
     // The log is that of the data center that runs.
     if (!isSecond(error)) log.warn(text);
     await run?.stop();
+    await network?.[Symbol.asyncDispose]();
     process.off('disconnect', stopAsked);
     const exitCode = exitCodeOf(error);
     await tellParent({ kind: 'failed', text, exitCode });

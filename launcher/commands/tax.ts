@@ -9,9 +9,15 @@ import type { Command } from 'commander';
 import { readArguments } from '../../runtime/arguments.js';
 import type { CommandContext } from '../command-context.js';
 import { ExitCode, ExitRequest } from '../exit-codes.js';
-import { parseLatency, parseRate } from '../tax/network/link-shape.js';
-import type { LinkShape } from '../tax/network/link-shape.js';
-import { enterPrivately, ownNamespace, runPrivately } from '../tax/network/private-process.js';
+import { parseLatency, parseRate } from '../network/link-shape.js';
+import type { LinkShape } from '../network/link-shape.js';
+import {
+  endWithInput,
+  enterPrivately,
+  findPrivateWay,
+  ownNamespace,
+  runPrivately,
+} from '../network/private-process.js';
 import { checkPictureFile } from '../tax/picture-file.js';
 import { taxPicture } from '../tax/picture.js';
 import { GRAPHS } from '../tax/rows.js';
@@ -72,7 +78,8 @@ async function tax(context: CommandContext, options: TaxCommandOptions): Promise
   if (shape && options.outside === undefined) {
     const script = fileURLToPath(new URL('../main.js', import.meta.url));
     const args = [...readArguments(), '--outside', await ownNamespace()];
-    throw new ExitRequest(await runPrivately(args, script, interruption));
+    const way = await findPrivateWay('--rate and --latency');
+    throw new ExitRequest(await runPrivately(way, script, args, interruption));
   }
   interruption.handle();
   // A server that is just starting loses its address when the network goes; gRPC would print that.
@@ -81,7 +88,10 @@ async function tax(context: CommandContext, options: TaxCommandOptions): Promise
   };
   interruption.signal.addEventListener('abort', silence, { once: true });
   try {
-    if (options.outside !== undefined) await enterPrivately(options.outside, interruption);
+    if (options.outside !== undefined) {
+      await enterPrivately(options.outside);
+      endWithInput(interruption);
+    }
     await measureAndShow(context, options, shape);
   } catch (error) {
     if (!interruption.signal.aborted) throw error;

@@ -1,4 +1,4 @@
-import type { PrivateNetwork } from './network/private-network.js';
+import type { PrivateNetwork } from '../network/private-network.js';
 import { difference } from './counters.js';
 import { payloadName, payloadOf } from './payload.js';
 import { ARMS, rowFrom } from './rows.js';

@@ -85,7 +85,8 @@ export class TaxClient implements Disposable {
   async run(graph: Graph, arm: Arm): Promise<RunEnded> {
     const { address } = this.#dataCenter.leader('application');
     const client = this.#channels.client(ApplicationServiceClient, address);
-    const request = { run: '', graph, topology: TOPOLOGIES[arm], budgetMs: RUN_BUDGET_MS };
+    const topology = TOPOLOGIES[arm];
+    const request = { run: '', graph, topology, budgetMs: RUN_BUDGET_MS, durable: false };
     const call = client.run(request, this.#metadata(), deadline(RUN_BUDGET_MS + RUN_SLACK_MS));
     const ended = await endOf(call);
     if (ended.state === RunState.SUCCEEDED) return ended;

@@ -19,7 +19,7 @@ import { StartFailure } from '../data-center-run.js';
 import { HealthProbe } from '../health-probe.js';
 import { LogFiles } from '../log-files.js';
 import { allServing } from '../serving-watch.js';
-import type { PrivateNetwork } from './network/private-network.js';
+import type { PrivateNetwork } from '../network/private-network.js';
 import { DATA_CENTER, taxIni } from './tax-ini.js';
 import type { Workload } from './workloads.js';
 

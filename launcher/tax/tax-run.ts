@@ -3,10 +3,10 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 
 import { measure } from './measurement.js';
-import { formatRate } from './network/link-shape.js';
-import type { LinkShape } from './network/link-shape.js';
-import { PrivateNetwork } from './network/private-network.js';
-import { measureLink } from './network/rate-probe.js';
+import { formatRate } from '../network/link-shape.js';
+import type { LinkShape } from '../network/link-shape.js';
+import { PrivateNetwork } from '../network/private-network.js';
+import { measureLink } from '../network/rate-probe.js';
 import type { GraphName, TaxRow } from './rows.js';
 import { makeStateFolder } from './state-folder.js';
 import { TaxClient } from './tax-client.js';

@@ -49,21 +49,54 @@ export class RunTable {
   open(options: RunOptions): { run: RunRecord; isNew: boolean } {
     const known = this.#runs.get(options.id);
     if (known) {
-      if (sameGraph(known.options.graph, options.graph)) return { run: known, isNew: false };
-      throw new FractoryError(
-        status.ALREADY_EXISTS,
-        'RUN_EXISTS',
-        `run ${options.id} exists with another graph; choose another id`,
-      );
+      checkSame(known, options);
+      return { run: known, isNew: false };
     }
-    if (this.#running >= this.#limits.maxRuns)
-      throw limitExceeded('max_runs', this.#running + 1, this.#limits.maxRuns, {
-        retryAfterMs: 200,
-      });
+    this.checkRoom();
     const run = new RunRecord(options);
     this.#runs.set(run.id, run);
     this.#running++;
     return { run, isNew: true };
+  }
+
+  /** The run of this id, if it is known. */
+  find(id: string): RunRecord | undefined {
+    return this.#runs.get(id);
+  }
+
+  /** A run that began elsewhere, or was written down before: there is always room for it. */
+  adopt(run: RunRecord): void {
+    const known = this.#runs.get(run.id);
+    if (known?.ended) this.#forget(known.id);
+    else if (known) this.drop(known);
+    this.#runs.set(run.id, run);
+    this.#running++;
+    if (run.ended) this.settle(run);
+  }
+
+  /** Throws RESOURCE_EXHAUSTED where there is no room for one more, with `others` that are about to begin. */
+  checkRoom(others = 0): void {
+    const running = this.#running + others;
+    if (running >= this.#limits.maxRuns)
+      throw limitExceeded('max_runs', running + 1, this.#limits.maxRuns, { retryAfterMs: 200 });
+  }
+
+  /** Resolves when no run is under way, or at the abort of `signal`. */
+  async whenIdle(signal: AbortSignal): Promise<void> {
+    for (const run of this.#runs.values())
+      if (!run.ended) await run.whenEnded(signal).catch(() => undefined);
+  }
+
+  /** Whoever follows a run that is under way hears `reason`: it does not end here. */
+  abandonAll(reason: Error): void {
+    for (const run of this.#runs.values()) run.abandon(reason);
+  }
+
+  /** A run is abandoned: it is known here no more. */
+  drop(run: RunRecord): void {
+    if (run.ended || this.#runs.get(run.id) !== run) return;
+    this.#runs.delete(run.id);
+    this.#running--;
   }
 
   /** A run has ended: it is remembered until too many others have, or until they take too much room. */
@@ -76,10 +109,14 @@ export class RunTable {
     for (const [id, old] of this.#runs) {
       if (!this.#isOverfull()) return;
       if (!old.ended || old === run) continue;
-      this.#runs.delete(id);
-      this.#rememberedBytes -= this.#bytes.get(id) ?? 0;
-      this.#bytes.delete(id);
+      this.#forget(id);
     }
+  }
+
+  #forget(id: string): void {
+    this.#runs.delete(id);
+    this.#rememberedBytes -= this.#bytes.get(id) ?? 0;
+    this.#bytes.delete(id);
   }
 
   #isOverfull(): boolean {
@@ -96,6 +133,19 @@ function bytesOf({ ended, options }: RunRecord): number {
   const receipts = ended?.receipts.length ?? 0;
   const graph = Graph.encode(options.graph).finish().length;
   return contentBytesOf(ended?.result) + graph + receipts * RECEIPT_BYTES;
+}
+
+/** ALREADY_EXISTS where a run of the same id is another than the one that was sent. */
+export function checkSame(known: RunRecord, sent: RunOptions): void {
+  const { id, graph, durable = false } = known.options;
+  const exists = (how: string): FractoryError =>
+    new FractoryError(
+      status.ALREADY_EXISTS,
+      'RUN_EXISTS',
+      `run ${id} exists ${how}; choose another id`,
+    );
+  if (!sameGraph(graph, sent.graph)) throw exists('with another graph');
+  if (sent.durable && !durable) throw exists('and is not durable');
 }
 
 function sameGraph(one: Graph, other: Graph): boolean {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import { systemCodeOf } from '../../runtime/errors.js';
@@ -29,7 +29,6 @@ export async function openDeviceFile(
 ): Promise<{ image: Image; journal: Journal }> {
   const { file, name, blockBytes } = options;
   const journalFile = `${file}.journal`;
-  await mkdir(path.dirname(file), { recursive: true });
   const capacityBlocks = Math.floor(options.capacityBytes / blockBytes);
   const sizeBytes = await sizeOf(file);
   let found = await Journal.read(journalFile, name);

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 
 import { systemClock } from '../../runtime/clock.js';
 import type { Clock } from '../../runtime/clock.js';
 import { invalidArgument } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/logger.js';
+import { makeFolders } from '../storage/durable.js';
 import { BlockContent } from './block-content.js';
 import type { ByteRun } from './block-content.js';
 import { openDeviceFile } from './device-file.js';
@@ -101,7 +101,7 @@ export class BlockDevice {
   static async open(options: BlockDeviceOptions): Promise<BlockDevice> {
     const { file, name, limits } = options;
     try {
-      await mkdir(path.dirname(file), { recursive: true });
+      await makeFolders(path.dirname(file));
       const unlock = await lockDevice(`${file}.lock`, name, limits.lock_timeout_ms);
       try {
         return new BlockDevice(options, { ...(await openDeviceFile(options)), unlock });

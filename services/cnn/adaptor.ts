@@ -1,8 +1,9 @@
 import { invalidArgument } from '../../runtime/errors.js';
 import { jsonValue } from '../../protos/values.js';
 import type { Adaptor, Arguments, InvocationContext, Operation } from '../adaptor.js';
+import type { PredictOptions } from './calls.js';
 import { embedOperation } from './embed-operation.js';
-import type { CnnService, PredictOptions } from './service.js';
+import type { CnnService } from './service.js';
 import { inferOperation, textOf, VERSION, versionOf } from './tensor-operations.js';
 
 /** The operations of a CNN node. */

@@ -6,12 +6,16 @@ export interface CnnLimits {
   readonly max_image_pixels: number;
   /** Bytes of all input tensors of a request. */
   readonly max_tensor_bytes: number;
+  /** Bytes of all output tensors of a request: past it nothing is answered but the error. */
+  readonly max_output_bytes: number;
   /** Elements of typed contents of an Open Inference request, which take far more memory than their bytes; raw contents have no such limit. */
   readonly max_typed_elements: number;
   /** Longest time for one picture, ms: decoding and inference each. */
   readonly max_compute_ms: number;
   /** Requests under way at a time, decoding, waiting and computing. */
   readonly max_queued: number;
+  /** Bytes of the pictures and input tensors of all requests under way. */
+  readonly max_queued_bytes: number;
   /** Bytes of memory for loaded models; before it is passed, the least recently used one that is idle leaves. */
   readonly max_models_bytes: number;
   /** Threads for inference; 0 = as many as the machine has cores. */
@@ -33,9 +37,11 @@ export const DEFAULT_CNN_LIMITS: CnnLimits = {
   max_image_bytes: 16 * 1024 ** 2,
   max_image_pixels: 40_000_000,
   max_tensor_bytes: 64 * 1024 ** 2,
+  max_output_bytes: 64 * 1024 ** 2,
   max_typed_elements: 1_000_000,
   max_compute_ms: 10_000,
   max_queued: 256,
+  max_queued_bytes: 512 * 1024 ** 2,
   max_models_bytes: 1024 ** 3,
   workers: 0,
   threads: 0,

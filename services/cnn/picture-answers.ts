@@ -1,6 +1,10 @@
+import { status } from '@grpc/grpc-js';
+
+import { FractoryError } from '../../runtime/errors.js';
 import type { Card } from './card.js';
 import { mostProbable, softmax } from './pictures/tensor.js';
 import type { LabelProbability } from './pictures/tensor.js';
+import { nameOf } from './repository/served-version.js';
 import type { NamedTensor } from './tensors/tensor.js';
 
 /** The most probable labels of a model's output, or why it can't be read. */
@@ -42,4 +46,22 @@ function floatsOf({ data }: NamedTensor): Float32Array {
   const isAligned = data.byteOffset % Float32Array.BYTES_PER_ELEMENT === 0;
   const { buffer, byteOffset, byteLength } = isAligned ? data : new Uint8Array(data);
   return new Float32Array(buffer, byteOffset, byteLength / Float32Array.BYTES_PER_ELEMENT);
+}
+
+/** Pictures need a card. */
+export function noCard(one: Parameters<typeof nameOf>[0]): never {
+  throw new FractoryError(
+    status.FAILED_PRECONDITION,
+    'NO_CARD',
+    `${nameOf(one)} takes tensors only: for pictures write model.json beside its model.onnx, services/cnn/README.md shows how`,
+  );
+}
+
+/** `problem`: why there is no vector. */
+export function noEmbedding(one: Parameters<typeof nameOf>[0], problem: string): never {
+  throw new FractoryError(
+    status.FAILED_PRECONDITION,
+    'NO_EMBEDDING',
+    `${nameOf(one)} can't embed, ${problem}: name a tensor of FP32 as embedding.output in its model.json`,
+  );
 }

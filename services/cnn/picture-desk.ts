@@ -4,22 +4,13 @@ import type { Clock } from '../../runtime/clock.js';
 import { FractoryError } from '../../runtime/errors.js';
 import type { Card } from './card.js';
 import type { CnnLimits } from './limits.js';
+import type { PictureHere } from './picture.js';
 import { decodePicture, fitPixels, readPictureHeader } from './pictures/picture.js';
 import type { PictureHeader, Pixels } from './pictures/picture.js';
 import { Slots } from './pictures/slots.js';
 
 /** Pictures that are decoded at a time: as many as sharp has threads. */
 const DECODERS = 4;
-
-/** A file, or rows of pixels, top first, three bytes each: red, green, blue. */
-export type Picture =
-  | { readonly kind: 'encoded'; readonly bytes: Uint8Array }
-  | {
-      readonly kind: 'pixels';
-      readonly width: number;
-      readonly height: number;
-      readonly rgb: Uint8Array;
-    };
 
 /** A picture as the input of a model, and what that took. */
 export interface PreparedPicture extends Pixels {
@@ -40,7 +31,7 @@ export class PictureDesk {
 
   /** Errors: UNSUPPORTED_IMAGE, BROKEN_IMAGE, IMAGE_TOO_LARGE. */
   async prepare(
-    picture: Picture,
+    picture: PictureHere,
     input: Card['input'],
     signal: AbortSignal | undefined,
   ): Promise<PreparedPicture> {
@@ -60,7 +51,7 @@ export class PictureDesk {
     return readPictureHeader(image, this.#limits);
   }
 
-  #decode(picture: Picture, input: Card['input']): Promise<Pixels> {
+  #decode(picture: PictureHere, input: Card['input']): Promise<Pixels> {
     if (picture.kind === 'encoded') return decodePicture(picture.bytes, input, this.#limits);
     const { width, height } = picture;
     const { max_image_pixels: maxPixels } = this.#limits;
@@ -75,6 +66,6 @@ export class PictureDesk {
   }
 }
 
-function fitsAlready(picture: Picture, { width, height }: Card['input']): boolean {
+function fitsAlready(picture: PictureHere, { width, height }: Card['input']): boolean {
   return picture.kind === 'pixels' && picture.width === width && picture.height === height;
 }

@@ -1,113 +1,42 @@
-import { status } from '@grpc/grpc-js';
 import path from 'node:path';
 import type { Registry } from 'prom-client';
 
 import { systemClock } from '../../runtime/clock.js';
 import type { Clock } from '../../runtime/clock.js';
-import { FractoryError, invalidArgument, messageOf } from '../../runtime/errors.js';
+import { FractoryError, messageOf } from '../../runtime/errors.js';
 import { silentLogger } from '../../runtime/logger.js';
 import type { Logger } from '../../runtime/logger.js';
 import { Admission } from './admission.js';
+import type { Place } from './admission.js';
+import { countOf } from './calls.js';
+import type {
+  Answer,
+  CallOptions,
+  Embedding,
+  Inference,
+  PredictOptions,
+  Prediction,
+} from './calls.js';
 import type { Card } from './card.js';
 import { createExecutor } from './execution/executor.js';
 import type { CnnLimits } from './limits.js';
-import { labelsOf, vectorOf } from './picture-answers.js';
+import { descriptionOf, statusOf } from './model-status.js';
+import type { ModelDescription, ModelStatus } from './model-status.js';
+import { labelsOf, noCard, noEmbedding, vectorOf } from './picture-answers.js';
 import { PictureDesk } from './picture-desk.js';
-import type { Picture } from './picture-desk.js';
+import { bytesOf, fetched } from './picture.js';
+import type { Picture } from './picture.js';
 import type { PictureHeader } from './pictures/picture.js';
-import type { LabelProbability } from './pictures/tensor.js';
 import { modelCorrupt } from './repository/choice.js';
 import { ModelRepository } from './repository/repository.js';
 import type { Lease } from './repository/repository.js';
-import { nameOf } from './repository/served-version.js';
 import type { ServedVersion } from './repository/served-version.js';
-import type {
-  Arrangement,
-  InferenceTimes,
-  ModelCounts,
-  ModelExecutor,
-  ModelSignature,
-} from './serving.js';
+import type { ModelCounts, ModelExecutor } from './serving.js';
 import { checkRequest } from './tensor-request.js';
 import type { TensorRequest } from './tensor-request.js';
 import type { NamedTensor } from './tensors/tensor.js';
 
-export type { Picture } from './picture-desk.js';
-
 const DEFAULT_TOP_K = 5;
-
-/** What all calls may say. */
-export interface CallOptions {
-  /** Empty or absent = the node's default model. */
-  readonly model?: string;
-  /** 0 or absent = the pinned one, or else the newest that can be used. */
-  readonly version?: number;
-  readonly signal?: AbortSignal;
-  /** When the answer is worth nothing any more, ms since 1970; `max_compute_ms` from now at the latest. */
-  readonly deadlineMs?: number;
-}
-
-export interface PredictOptions extends CallOptions {
-  /** How many labels; 0 or absent = 5. */
-  readonly topK?: number;
-}
-
-/** Who answered, and where the time went. */
-export interface Answer {
-  readonly model: string;
-  readonly version: number;
-  readonly times: InferenceTimes;
-}
-
-/** What a model sees in a picture. */
-export interface Prediction extends Answer {
-  /** The most probable first. */
-  readonly labels: readonly LabelProbability[];
-}
-
-/** A picture as a vector. */
-export interface Embedding extends Answer {
-  readonly values: Float32Array;
-}
-
-/** What a model makes of tensors. */
-export interface Inference extends Answer {
-  /** In the order in which they were asked for, or of the model. */
-  readonly outputs: readonly NamedTensor[];
-}
-
-/** One version of a model. */
-export interface ModelStatus {
-  readonly name: string;
-  readonly version: number;
-  /** Path of `model.onnx`. */
-  readonly file: string;
-  /** Undefined where there is none, or where it can't be read. */
-  readonly card: Card | undefined;
-  /** `ready` (loaded, or loaded at its first use), `unloaded` (by hand), or what is wrong. */
-  readonly state: string;
-  readonly loaded: boolean;
-  /** Calls that name no version get this one. */
-  readonly servesByDefault: boolean;
-  readonly pinned: boolean;
-  /** 0 while it is not loaded. */
-  readonly memoryBytes: number;
-  readonly arrangement: Arrangement | undefined;
-  readonly signature: ModelSignature | undefined;
-  /** Of `model.onnx`, hex; empty where it was not read. */
-  readonly sha256: string;
-  readonly counts: ModelCounts;
-}
-
-/** What a model says of itself. */
-export interface ModelDescription {
-  readonly name: string;
-  readonly version: number;
-  /** All that can be used, newest first. */
-  readonly versions: readonly number[];
-  readonly signature: ModelSignature;
-  readonly card: Card | undefined;
-}
 
 export interface CnnServiceOptions {
   /** Folders with models, `NAME/VERSION/{model.onnx,model.json}`; the first wins. */
@@ -147,7 +76,7 @@ export class CnnService implements AsyncDisposable {
     this.#executor = parts.executor;
     const { clock } = parts;
     this.#clock = clock;
-    this.#admission = new Admission(this.limits.max_queued, clock);
+    this.#admission = new Admission(this.limits, clock);
     this.#desk = new PictureDesk(this.limits, clock);
   }
 
@@ -200,7 +129,8 @@ export class CnnService implements AsyncDisposable {
 
   /** Any tensors through any model. Errors: also BAD_TENSOR, LIMIT_EXCEEDED. */
   async infer(request: CallOptions & TensorRequest): Promise<Inference> {
-    return this.#admitted(request, async (lease) => {
+    const bytes = request.inputs.reduce((sum, { data }) => sum + data.length, 0);
+    return this.#admitted(request, bytes, async (lease) => {
       const { signature, found } = lease.facts;
       if (!signature) throw modelCorrupt(found, 'it was never read');
       const outputs = checkRequest(request, signature, this.limits.max_tensor_bytes);
@@ -217,7 +147,7 @@ export class CnnService implements AsyncDisposable {
 
   /** What the header of a picture says, without inference. Errors: UNSUPPORTED_IMAGE, BROKEN_IMAGE, IMAGE_TOO_LARGE, QUEUE_FULL. */
   inspect(image: Uint8Array): Promise<PictureHeader> {
-    return this.#admission.run(() => this.#desk.inspect(image));
+    return this.#admission.run(image.length, () => this.#desk.inspect(image));
   }
 
   /** By name, newest version first; those that can't be used too. */
@@ -229,13 +159,7 @@ export class CnnService implements AsyncDisposable {
   // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is a rejection
   async describe(model: string, version = 0): Promise<ModelDescription> {
     const one = this.#repository.look(this.#nameOf(model), countOf('version', version));
-    const { signature, card, problem } = one.facts;
-    if (!signature) throw modelCorrupt(one, problem ?? 'it was never read');
-    const versions = this.#repository
-      .list()
-      .filter(({ name, isUsable }) => name === one.name && isUsable)
-      .map((other) => other.version);
-    return { name: one.name, version: one.version, versions, signature, card };
+    return descriptionOf(one, this.#repository);
   }
 
   /** A call would be answered. */
@@ -298,14 +222,15 @@ export class CnnService implements AsyncDisposable {
     outputOf: (card: Card, lease: Lease) => string,
     answerOf: (tensor: NamedTensor | undefined, card: Card) => T | { readonly problem: string },
   ): Promise<T & Answer> {
-    return this.#admitted(options, async (lease) => {
+    return this.#admitted(options, bytesOf(picture), async (lease, place) => {
       const { name: model, version } = lease.one;
       const card = lease.facts.card ?? noCard(lease.one);
       const output = outputOf(card, lease);
       const { signal } = options;
       // Before the picture costs anything.
       lease.loaded.check(this.#deadlineOf(options));
-      const { data, queueUs, decodeUs } = await this.#desk.prepare(picture, card.input, signal);
+      const here = await fetched(picture, place);
+      const { data, queueUs, decodeUs } = await this.#desk.prepare(here, card.input, signal);
       this.#executor.decoded(model, version, decodeUs);
       const deadlineMs = this.#deadlineOf(options);
       const result = await lease.loaded.run({
@@ -325,17 +250,21 @@ export class CnnService implements AsyncDisposable {
     });
   }
 
-  async #admitted<T>(options: CallOptions, work: (lease: Lease) => Promise<T>): Promise<T> {
+  async #admitted<T>(
+    options: CallOptions,
+    bytes: number,
+    work: (lease: Lease, place: Place) => Promise<T>,
+  ): Promise<T> {
     const { model = '', signal } = options;
     const version = countOf('version', options.version);
     const leftMs = (options.deadlineMs ?? Infinity) - this.#clock.now();
-    return this.#admission.run(async () => {
+    return this.#admission.run(bytes, async (place) => {
       signal?.throwIfAborted();
       using lease = await this.#repository.acquire(this.#nameOf(model), version, {
         timeoutMs: Math.min(LOADING_MS, Math.max(1, leftMs)),
         ...(signal ? { signal } : {}),
       });
-      return await work(lease);
+      return await work(lease, place);
     });
   }
 
@@ -349,18 +278,7 @@ export class CnnService implements AsyncDisposable {
   }
 
   #statusOf(one: ServedVersion): ModelStatus {
-    const { name, version, facts, state, resident } = one;
-    const { card, signature, sha256, found } = facts;
-    const loaded = resident?.loaded;
-    return {
-      ...{ name, version, file: found.file, card, state, signature, sha256 },
-      loaded: loaded !== undefined,
-      servesByDefault: this.#repository.servesByDefault(one),
-      pinned: this.#repository.isPinned(one),
-      memoryBytes: loaded?.memoryBytes ?? 0,
-      arrangement: loaded?.arrangement,
-      counts: this.#executor.counts(name, version),
-    };
+    return statusOf(one, this.#repository, this.#executor);
   }
 }
 
@@ -378,29 +296,3 @@ function threads(options: CnnServiceOptions, log: Logger): ModelExecutor {
 
 /** A model of 1 GB is read, verified and run once in this time, even on a slow disk. */
 const LOADING_MS = 120_000;
-
-function noCard(one: ServedVersion): never {
-  throw new FractoryError(
-    status.FAILED_PRECONDITION,
-    'NO_CARD',
-    `${nameOf(one)} takes tensors only: for pictures write model.json beside its model.onnx, services/cnn/README.md shows how`,
-  );
-}
-
-function noEmbedding(one: Parameters<typeof nameOf>[0], problem: string): never {
-  throw new FractoryError(
-    status.FAILED_PRECONDITION,
-    'NO_EMBEDDING',
-    `${nameOf(one)} can't embed, ${problem}: name a tensor of FP32 as embedding.output in its model.json`,
-  );
-}
-
-function countOf(field: string, value = 0): number {
-  if (!Number.isSafeInteger(value) || value < 0)
-    throw invalidArgument(
-      field,
-      `${String(value)} is not a whole number from 0 up`,
-      'OUT_OF_RANGE',
-    );
-  return value;
-}

@@ -17,6 +17,7 @@ import type {
   OperationResult,
 } from '../adaptor.js';
 import { KeptResult } from '../content.js';
+import { refuseReserved } from './checks.js';
 import type { ContentSource } from './depot.js';
 import { interpret, readForm, READ_FORMS } from './forms.js';
 import type { ReadForm } from './forms.js';
@@ -213,6 +214,7 @@ function listOperation(store: FileStore, limits: StorageLimits): Operation {
     },
     async perform(args, { signal }) {
       const query = { client: text(args, 'client') ?? '', prefix: text(args, 'prefix') ?? '' };
+      refuseReserved(query.client);
       if (listForm(text(args, 'as')) === 'names') return names(store, query, limits);
       const most = limits.max_listed_files;
       const files: StoredFile[] = [];
@@ -250,7 +252,9 @@ function plain(file: StoredFile): Record<string, unknown> {
 }
 
 function refOf(args: Arguments): FileRef {
-  return { client: text(args, 'client') ?? '', name: text(args, 'name') ?? '' };
+  const client = text(args, 'client') ?? '';
+  refuseReserved(client);
+  return { client, name: text(args, 'name') ?? '' };
 }
 
 function text(args: Arguments, name: string): string | undefined {

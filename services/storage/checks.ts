@@ -1,6 +1,8 @@
 import type { FileHandle } from 'node:fs/promises';
 
-import { invalidArgument } from '../../runtime/errors.js';
+import { status } from '@grpc/grpc-js';
+
+import { FractoryError, invalidArgument } from '../../runtime/errors.js';
 import { checkName } from '../../runtime/names.js';
 import { stubOf } from './depot.js';
 import { dataLoss, nameOf } from './failures.js';
@@ -13,6 +15,21 @@ const MAX_MEDIA_TYPE_CHARACTERS = 255;
 export function checkRef(ref: FileRef): void {
   checkName('client', ref.client);
   checkName('name', ref.name);
+}
+
+/** Whether a client's files are the data center's own: `_runs` is the journal of durable runs. */
+export function isReserved(client: string): boolean {
+  return client.startsWith('_');
+}
+
+/** PERMISSION_DENIED for a client that only the data center itself may use. */
+export function refuseReserved(client: string): void {
+  if (!isReserved(client)) return;
+  throw new FractoryError(
+    status.PERMISSION_DENIED,
+    'RESERVED_CLIENT',
+    `client ${JSON.stringify(client.slice(0, 128))} is reserved: names of clients that start with _ are the data center's own`,
+  );
 }
 
 export function checkWriteOptions(options: {

@@ -17,9 +17,12 @@ export class ClientFolder {
   readonly client: string;
   readonly path: string;
   readonly #hidden: string;
+  readonly #durable: Map<string, Promise<void>>;
 
-  constructor(root: string, client: string) {
+  /** `durable`: when the folders of clients survive a power cut, as far as this process knows; shared by all that it opens. */
+  constructor(root: string, client: string, durable = new Map<string, Promise<void>>()) {
     this.client = client;
+    this.#durable = durable;
     this.path = path.join(root, client);
     this.#hidden = path.join(this.path, HIDDEN);
   }
@@ -54,12 +57,30 @@ export class ClientFolder {
     return true;
   }
 
+  /** Makes its folders, durably: what is acknowledged lies in them. */
   async ensure(): Promise<void> {
-    if (await ensureFolder(this.path)) await syncFolder(path.dirname(this.path));
-    if (await ensureFolder(this.#hidden)) await syncFolder(this.path);
     const parts = [this.temporary, this.locks, path.dirname(this.metadata(''))];
-    const made = await Promise.all(parts.map(ensureFolder));
-    if (made.includes(true)) await syncFolder(this.#hidden);
+    const made = [await ensureFolder(this.path), await ensureFolder(this.#hidden)];
+    made.push(...(await Promise.all(parts.map(ensureFolder))));
+    if (made.includes(true)) this.#durable.delete(this.client);
+    // Whoever made them may not have come to sync them: another process, or another write of this one.
+    let durable = this.#durable.get(this.client);
+    if (!durable) {
+      durable = this.#sync();
+      this.#durable.set(this.client, durable);
+    }
+    await durable;
+  }
+
+  /** Once for all writes that come at the same time, such as those that come to a leader that has just begun. */
+  async #sync(): Promise<void> {
+    try {
+      const folders = [path.dirname(this.path), this.path, this.#hidden];
+      await Promise.all(folders.map(syncFolder));
+    } catch (error) {
+      this.#durable.delete(this.client);
+      throw error;
+    }
   }
 
   /** Removes a temporary file that wasn't moved to its place. */

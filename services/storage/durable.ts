@@ -16,6 +16,24 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/**
+ * Makes a folder and those above it that are not there; all of them survive a power cut, those too that another process has made and may not
+ * have come to sync.
+ */
+export async function makeFolders(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (let above = path.dirname(folder); ; above = path.dirname(above)) {
+    try {
+      await syncFolder(above);
+    } catch (error) {
+      // It is not ours, nor is what is above it.
+      if (!['EACCES', 'EPERM', 'EROFS'].includes(systemCodeOf(error) ?? '')) throw error;
+      return;
+    }
+    if (above === path.dirname(above)) return;
+  }
+}
+
 /** A new file for writing, its folder known to be a plain one. */
 export function createFile(file: string): Promise<FileHandle> {
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;

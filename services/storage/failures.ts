@@ -28,6 +28,16 @@ export function versionMismatch(ref: FileRef, expected: bigint, actual: bigint):
   );
 }
 
+/** A leader of a later epoch has changed files here: this one does not lead any more, whatever it believes. */
+export function fenced(epoch: bigint, by: bigint): FractoryError {
+  return new FractoryError(
+    status.FAILED_PRECONDITION,
+    'FENCED',
+    `epoch ${String(epoch)} is over: the storage folder has been written in epoch ${String(by)}`,
+    { metadata: { epoch: String(epoch), fence: String(by) } },
+  );
+}
+
 export function fileTooLarge(limit: string, what: string, bytes: number, allowed: number) {
   const error = limitExceeded(limit, `${String(bytes)} bytes or more`, `${String(allowed)} bytes`, {
     what,

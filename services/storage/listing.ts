@@ -3,6 +3,7 @@ import path from 'node:path';
 
 import { invalidArgument } from '../../runtime/errors.js';
 import { checkName } from '../../runtime/names.js';
+import { isReserved } from './checks.js';
 import { isFolder } from './durable.js';
 import type { FileRef } from './failures.js';
 
@@ -18,7 +19,10 @@ export interface NamePage {
   readonly nextPageToken: string;
 }
 
-/** One page of the names under `root`, by client and name, without links and hidden files. A token is the last name of its page. */
+/**
+ * One page of the names under `root`, by client and name, without links and hidden files; those of reserved clients only where their client is named.
+ * A token is the last name of its page.
+ */
 export async function listNames(
   root: string,
   query: NameQuery,
@@ -29,7 +33,9 @@ export async function listNames(
   const after = pageToken === '' ? undefined : decodeToken(pageToken);
   const size = pageSize === 0 ? maxPageSize : Math.min(pageSize, maxPageSize);
   const refs: FileRef[] = [];
-  for (const one of client === '' ? await clientNames(root) : [client]) {
+  const ofAll = async (): Promise<string[]> =>
+    (await clientNames(root)).filter((one) => !isReserved(one));
+  for (const one of client === '' ? await ofAll() : [client]) {
     if (after && one < after.client) continue;
     for (const name of await fileNames(path.join(root, one), prefix)) {
       if (after?.client === one && name <= after.name) continue;

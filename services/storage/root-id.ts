@@ -15,8 +15,14 @@ export async function rootIdOf(root: string, owner: Owner): Promise<string> {
   const folder = path.join(root, HIDDEN);
   const file = path.join(folder, 'id');
   const known = await idIn(file);
-  if (known !== undefined) return known;
+  if (known !== undefined) {
+    // Whoever made it may not have come to sync it.
+    await syncFolder(folder);
+    await syncFolder(root);
+    return known;
+  }
   await mkdir(folder, { recursive: true });
+  await syncFolder(root);
   const temporary = path.join(folder, owner.newName('id'));
   const handle = await createFile(temporary);
   try {

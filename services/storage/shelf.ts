@@ -10,6 +10,7 @@ import type { ClientFolder } from './client-folder.js';
 import { stubOf } from './depot.js';
 import type { Placement } from './depot.js';
 import { openFile, replaceFile, syncFolder } from './durable.js';
+import type { Fence } from './fence.js';
 import {
   fileNotFound,
   isReadOnly,
@@ -39,6 +40,10 @@ export interface ChangeOptions {
   /** Only if the file has this version now; 0 = only if it doesn't exist. */
   readonly ifVersion: bigint | undefined;
   readonly step: StepKey | undefined;
+  /** In which this process leads; refused if there was a later one. Undefined: nobody leads here. */
+  readonly epoch?: bigint | undefined;
+  /** Nothing is kept of the name of a deleted file. Versions begin at the time in ms then, so that none comes again. Default false. */
+  readonly forgets?: boolean;
 }
 
 /** What stands at a file's place. Whoever gets it closes the handle. */
@@ -61,6 +66,7 @@ interface Settled {
 export interface ShelfParts {
   readonly owner: Owner;
   readonly locks: Locks;
+  readonly fence: Fence;
   readonly now: () => number;
   /** Hears of content that lies elsewhere and that no file has any more. May hear twice of the same. */
   readonly dropped: (placement: Placement) => void;
@@ -74,6 +80,7 @@ export class Shelf {
   readonly #folder: ClientFolder;
   readonly #owner: Owner;
   readonly #locks: Locks;
+  readonly #fence: Fence;
   readonly #now: () => number;
   readonly #dropped: (placement: Placement) => void;
 
@@ -81,6 +88,7 @@ export class Shelf {
     this.#folder = folder;
     this.#owner = parts.owner;
     this.#locks = parts.locks;
+    this.#fence = parts.fence;
     this.#now = parts.now;
     this.#dropped = parts.dropped;
   }
@@ -96,7 +104,10 @@ export class Shelf {
           const metadata = metadataOf(ref, text);
           const stats = await handle?.stat({ bigint: true });
           if (stats) checkPlain(ref, stats);
-          return { handle, stats, metadata, record: recordOf(metadata, stats) };
+          const record = await recordIn(metadata, stats, handle);
+          // What is told of a change that is under way must not be undone by a power cut.
+          if (isMade(metadata, stats, record)) await syncFolder(this.#folder.path);
+          return { handle, stats, metadata, record };
         }
       } catch (error) {
         await handle?.close();
@@ -132,6 +143,7 @@ export class Shelf {
     options: ChangeOptions,
   ): Promise<FileRecord> {
     return this.#locks.hold(this.#folder.lock(ref.name), async () => {
+      await this.#admit(options.epoch);
       const settled = await this.#settle(ref);
       const { metadata } = settled;
       const repeated = doneBy(metadata, options.step).find(
@@ -140,7 +152,7 @@ export class Shelf {
       if (repeated?.file) return repeated.file;
       checkVersion(ref, options.ifVersion, settled.version);
       const file: FileRecord = {
-        version: max(metadata.lastVersion, settled.version) + 1n,
+        version: max(metadata.lastVersion, settled.version, this.#least(options)) + 1n,
         sizeBytes: staged.sizeBytes,
         sha256: staged.sha256,
         mediaType,
@@ -159,6 +171,7 @@ export class Shelf {
   /** Deletes a file and returns the version that it had. A repeat of a step changes nothing. */
   delete(ref: FileRef, options: ChangeOptions): Promise<bigint> {
     return this.#locks.hold(this.#folder.lock(ref.name), async () => {
+      await this.#admit(options.epoch);
       const { metadata, version } = await this.#settle(ref);
       const repeated = doneBy(metadata, options.step).find((one) => !one.file);
       if (repeated) return metadata.lastVersion;
@@ -168,6 +181,7 @@ export class Shelf {
       await this.#change(ref, { ...metadata, lastVersion }, { step: options.step }, () =>
         rm(this.#folder.content(ref.name)),
       );
+      if (options.forgets) await rm(this.#folder.metadata(ref.name), { force: true });
       return version;
     });
   }
@@ -212,6 +226,15 @@ export class Shelf {
   /** Completes or undoes a change that a dead process left half done. */
   async repair(ref: FileRef): Promise<void> {
     await this.#locks.hold(this.#folder.lock(ref.name), () => this.#settle(ref));
+  }
+
+  #least({ forgets = false }: ChangeOptions): bigint {
+    return forgets ? BigInt(Math.floor(this.#now())) : 0n;
+  }
+
+  /** Lock held: a leader that was frozen before it took the lock is stopped here. */
+  async #admit(epoch: bigint | undefined): Promise<void> {
+    if (epoch !== undefined) await this.#fence.admit(epoch);
   }
 
   async #keep(ref: FileRef, record: FileRecord): Promise<FileRecord | undefined> {
@@ -261,9 +284,11 @@ export class Shelf {
     const { file, pending } = metadata;
     if (pending) {
       const made = await this.#wasMade(ref, metadata, stats);
+      // Whoever made it may not have come to sync it, and from here on nothing of the old content is kept.
+      if (made) await syncFolder(this.#folder.path);
       metadata = made
         ? { ...metadata, file: pending.file, done: withDone(metadata.done, pending.done) }
-        : metadata;
+        : { ...metadata, lastVersion: await this.#versionWithout(metadata) };
       metadata = { ...metadata, pending: undefined };
       await this.#save(ref, metadata);
       this.#drop(made ? file?.placement : pending.file?.placement);
@@ -271,6 +296,18 @@ export class Shelf {
     const record = recordOf(metadata, stats);
     const found = stats ? metadata.lastVersion + 1n : 0n;
     return { metadata, stats, record, version: record?.version ?? found };
+  }
+
+  /** A write that was never made takes no version: what it was to put in place is still where it was staged. */
+  async #versionWithout({ lastVersion, pending }: Metadata): Promise<bigint> {
+    if (!pending?.file || pending.staged === undefined) return lastVersion;
+    try {
+      await access(path.join(this.#folder.temporary, pending.staged));
+      return pending.file.version - 1n;
+    } catch (error) {
+      if (systemCodeOf(error) === 'ENOENT') return lastVersion;
+      throw error;
+    }
   }
 
   async #wasMade(
@@ -281,16 +318,11 @@ export class Shelf {
     const { pending } = metadata;
     if (!pending?.file) return !stats;
     if (!stats) return false;
-    if (pending.file.inode === String(stats.ino)) return true;
-    if (metadata.file?.inode === String(stats.ino)) return false;
-    if (pending.staged && (await exists(path.join(this.#folder.temporary, pending.staged))))
-      return false;
-    // Both were copied from another disk: only the content tells.
+    if (!isCopied(metadata, stats)) return pending.file.inode === String(stats.ino);
     const handle = await this.#openContent(ref);
     if (!handle) return false;
     try {
-      const { sha256 } = await hashOf(handle, Number(stats.size), 0, undefined);
-      return sha256 === hashAtPlace(pending.file);
+      return await holds(handle, stats, pending.file);
     } finally {
       await handle.close();
     }
@@ -350,6 +382,39 @@ function recordOf(metadata: Metadata, stats: BigIntStats | undefined): FileRecor
   return file?.foundMtimeNs !== undefined && !isSame(file, stats) ? undefined : file;
 }
 
+/** The same, also of a change that was under way when the folder was copied to another disk. */
+async function recordIn(
+  metadata: Metadata,
+  stats: BigIntStats | undefined,
+  handle: FileHandle | undefined,
+): Promise<FileRecord | undefined> {
+  const { pending } = metadata;
+  if (handle && stats && pending?.file && isCopied(metadata, stats))
+    if (await holds(handle, stats, pending.file)) return pending.file;
+  return recordOf(metadata, stats);
+}
+
+/** Whether a change that is pending has been made. */
+function isMade(
+  { pending }: Metadata,
+  stats: BigIntStats | undefined,
+  record: FileRecord | undefined,
+): boolean {
+  if (!pending) return false;
+  return pending.file ? record === pending.file : !stats;
+}
+
+/** Whether inodes don't tell the old content from the new one: only the content does. */
+function isCopied({ file, pending }: Metadata, stats: BigIntStats): boolean {
+  const inode = String(stats.ino);
+  return inode !== pending?.file?.inode && inode !== file?.inode;
+}
+
+async function holds(handle: FileHandle, stats: BigIntStats, file: FileRecord): Promise<boolean> {
+  const { sha256 } = await hashOf(handle, Number(stats.size), 0, undefined);
+  return sha256 === hashAtPlace(file);
+}
+
 function isSame(found: FileRecord, stats: BigIntStats): boolean {
   return found.foundMtimeNs === String(stats.mtimeNs) && found.sizeBytes === Number(stats.size);
 }
@@ -382,16 +447,6 @@ function checkVersion(ref: FileRef, expected: bigint | undefined, actual: bigint
   if (expected !== undefined && expected !== actual) throw versionMismatch(ref, expected, actual);
 }
 
-function max(a: bigint, b: bigint): bigint {
-  return a > b ? a : b;
-}
-
-async function exists(file: string): Promise<boolean> {
-  try {
-    await access(file);
-    return true;
-  } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return false;
-    throw error;
-  }
+function max(first: bigint, ...others: readonly bigint[]): bigint {
+  return others.reduce((most, one) => (one > most ? one : most), first);
 }

@@ -1,13 +1,15 @@
-import { mkdir, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 
 import { status } from '@grpc/grpc-js';
 
 import { FractoryError } from '../../runtime/errors.js';
-import { checkHash, checkPlace, checkRef, checkWriteOptions } from './checks.js';
+import { checkPlace, checkRef, checkWriteOptions, isReserved } from './checks.js';
 import { ClientFolder } from './client-folder.js';
-import { chunksOf, stubOf } from './depot.js';
+import { stageContent } from './content-staging.js';
+import type { StagingPlaces } from './content-staging.js';
 import type { ContentSource, Depot, OpenContent, PlacedContent, Placement } from './depot.js';
+import { makeFolders } from './durable.js';
 import {
   contentLost,
   fileNotFound,
@@ -21,11 +23,12 @@ import {
 } from './failures.js';
 import type { FileRef } from './failures.js';
 import type { StorageLimits } from './limits.js';
+import { Fence } from './fence.js';
 import { FileContent } from './file-content.js';
 import { listNames } from './listing.js';
 import type { NameQuery } from './listing.js';
 import { Locks } from './locks.js';
-import { mediaTypeOf, mediaTypeOfName } from './media-types.js';
+import { mediaTypeOf } from './media-types.js';
 import type { FileRecord } from './metadata.js';
 import { freeOrphans } from './orphans.js';
 import { Owner } from './owner.js';
@@ -34,8 +37,6 @@ import { rootIdOf } from './root-id.js';
 import { Shelf } from './shelf.js';
 import type { Look, ShelfParts } from './shelf.js';
 import { Slots } from './slots.js';
-import { stage } from './staging.js';
-import type { Staged } from './staging.js';
 import { storedFile } from './stored-file.js';
 import type {
   CallOptions,
@@ -66,6 +67,9 @@ export class FileStore {
   readonly #shelfParts: ShelfParts;
   readonly #transfers: Slots;
   readonly #kept: Slots;
+  readonly #durable = new Map<string, Promise<void>>();
+  readonly #fence: Fence;
+  readonly #epoch: () => bigint | undefined;
 
   private constructor(root: string, owner: Owner, limits: StorageLimits, options: OpenOptions) {
     const { now = Date.now, depot, depositLabel } = options;
@@ -74,8 +78,10 @@ export class FileStore {
     this.#limits = limits;
     this.#depot = depot;
     this.#depositLabel = depositLabel;
+    this.#fence = new Fence(root, options.onFenced);
+    this.#epoch = options.epoch ?? (() => undefined);
     this.#shelfParts = {
-      ...{ owner, now, locks: new Locks(owner, limits.lock_timeout_ms) },
+      ...{ owner, now, locks: new Locks(owner, limits.lock_timeout_ms), fence: this.#fence },
       dropped: (placement) => depot?.release(placement),
     };
     this.#transfers = new Slots({
@@ -95,7 +101,7 @@ export class FileStore {
     options: StoreOptions = {},
   ): Promise<FileStore> {
     return translated('write', 'the storage folder', async () => {
-      await mkdir(folder, { recursive: true });
+      await makeFolders(folder);
       const root = await realpath(folder);
       const owner = await Owner.ofThisProcess();
       const { depot, writesToDepot = depot !== undefined } = options;
@@ -104,6 +110,16 @@ export class FileStore {
       await sweep(root, owner, (ref) => store.#shelf(ref.client).repair(ref));
       return store;
     });
+  }
+
+  /** From now on no process changes files here in an epoch before this one. */
+  async raiseFence(epoch: bigint): Promise<void> {
+    await translated('write', 'the storage folder', () => this.#fence.admit(epoch));
+  }
+
+  /** This process stops leading in good order: what it has begun in this epoch is let through until `untilMs` (ms since 1970). */
+  async leave(epoch: bigint, untilMs: number): Promise<void> {
+    await translated('write', 'the storage folder', () => this.#fence.leave(epoch, untilMs));
   }
 
   /** Uploads and downloads under way. */
@@ -200,11 +216,13 @@ export class FileStore {
   async delete(ref: FileRef, options: DeleteOptions = {}): Promise<bigint> {
     checkRef(ref);
     return translated('write', nameOf(ref), async () => {
-      const folder = new ClientFolder(this.#root, ref.client);
+      const epoch = this.#epoch();
+      const folder = this.#folder(ref.client);
       if (!(await folder.exists())) throw fileNotFound(ref);
       await folder.ensure();
       const { ifVersion, step } = options;
-      return this.#shelf(ref.client).delete(ref, { ifVersion, step });
+      const shelf = this.#shelf(ref.client);
+      return shelf.delete(ref, { ifVersion, step, epoch, forgets: isReserved(ref.client) });
     });
   }
 
@@ -244,53 +262,18 @@ export class FileStore {
 
   async #write(ref: FileRef, source: ContentSource, options: WriteOptions): Promise<StoredFile> {
     const { ifVersion, step } = options;
-    const folder = new ClientFolder(this.#root, ref.client);
+    const epoch = this.#epoch();
+    const folder = this.#folder(ref.client);
     await folder.ensure();
     await this.#refuseEarly(ref, options);
-    const staged = await this.#stage(ref, folder, source, options);
+    const staged = await stageContent(this.#places, ref, folder, source, options);
     try {
       const mediaType = options.mediaType || mediaTypeOf(ref.name, staged.head);
-      const record = await this.#shelf(ref.client).put(ref, staged, mediaType, { ifVersion, step });
+      const change = { ifVersion, step, epoch, forgets: isReserved(ref.client) };
+      const record = await this.#shelf(ref.client).put(ref, staged, mediaType, change);
       return storedFile(ref, record);
     } finally {
       await folder.discard(staged.name);
-    }
-  }
-
-  /** Puts all of the content, found right, into a temporary file, or elsewhere with a temporary file that says where. */
-  async #stage(
-    ref: FileRef,
-    folder: ClientFolder,
-    source: ContentSource,
-    { signal, sha256, mediaType }: WriteOptions,
-  ): Promise<Staged> {
-    const name = this.#owner.newName('put', ref.name);
-    const depot = this.#depositLabel === undefined ? undefined : this.#depot;
-    const limits = { what: nameOf(ref), maxBytes: this.#limits.max_file_bytes, signal };
-    if (!depot) {
-      const staged = await stage(folder.temporary, name, chunksOf(source), limits);
-      try {
-        checkHash(ref, staged.sha256, sha256);
-        signal?.throwIfAborted();
-        return staged;
-      } catch (error) {
-        await folder.discard(name);
-        throw error;
-      }
-    }
-    const label = this.#owner.newName(this.#depositLabel ?? '', nameOf(ref));
-    const wantsHead = !mediaType && mediaTypeOfName(ref.name) === undefined;
-    const deposit = await depot.deposit(source, { ...limits, label, wantsHead });
-    try {
-      checkHash(ref, deposit.sha256, sha256);
-      signal?.throwIfAborted();
-      const stub = Buffer.from(stubOf(deposit));
-      const options = { ...limits, maxBytes: stub.length };
-      const { inode } = await stage(folder.temporary, name, [stub], options);
-      return { ...deposit, name, inode };
-    } catch (error) {
-      depot.release(deposit.placement);
-      throw error;
     }
   }
 
@@ -357,7 +340,7 @@ export class FileStore {
 
   /** The open content, or what stands in its place, with its record. The caller owns the handle. */
   async #find(ref: FileRef, signal: AbortSignal | undefined): Promise<Found> {
-    const folder = new ClientFolder(this.#root, ref.client);
+    const folder = this.#folder(ref.client);
     if (!(await folder.exists())) throw fileNotFound(ref);
     const shelf = this.#shelf(ref.client);
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
@@ -442,8 +425,20 @@ export class FileStore {
     if (version !== ifVersion) throw versionMismatch(ref, ifVersion, version);
   }
 
+  get #places(): StagingPlaces {
+    const [depot, label] = [this.#depot, this.#depositLabel];
+    return {
+      ...{ owner: this.#owner, maxFileBytes: this.#limits.max_file_bytes },
+      elsewhere: depot && label !== undefined ? { depot, label } : undefined,
+    };
+  }
+
   #shelf(client: string): Shelf {
-    return new Shelf(new ClientFolder(this.#root, client), this.#shelfParts);
+    return new Shelf(this.#folder(client), this.#shelfParts);
+  }
+
+  #folder(client: string): ClientFolder {
+    return new ClientFolder(this.#root, client, this.#durable);
   }
 }
 

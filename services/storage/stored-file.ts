@@ -58,6 +58,13 @@ export interface ListOptions extends CallOptions {
 export interface StoreOptions {
   /** Default: the system's clock; ms since 1970. */
   readonly now?: () => number;
+  /**
+   * The epoch in which this process leads, asked at the beginning of each change; throws where it does not lead. A change is refused (FENCED) if
+   * by then, or before it is made, a leader of a later epoch has begun. Default: whoever has the folder may change it.
+   */
+  readonly epoch?: () => bigint;
+  /** Hears of the later epoch each time that a change is refused for one. */
+  readonly onFenced?: (by: bigint) => void;
   /** Where content lies that is not in the folder; needed as long as there is any. */
   readonly depot?: Depot;
   /** Whether new content goes there. Default: it does if there is a depot. */

@@ -40,6 +40,8 @@ async function sweepClient(
     const file = path.join(folder.temporary, name);
     if (!(await isLeftover(file, owner))) continue;
     const subject = subjectOf(name);
+    // After a power cut folders may be missing, too.
+    await folder.ensure();
     if (subject !== '') await repaired(() => repair({ client: folder.client, name: subject }));
     await rm(file, { force: true });
   }

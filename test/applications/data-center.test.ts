@@ -35,6 +35,7 @@ const plannedAdd: PlannedStep = {
 interface Answering {
   readonly signal?: AbortSignal;
   readonly isPlanOnly?: boolean;
+  readonly durable?: boolean;
 }
 
 /** An application node that answers as the test says. */
@@ -124,6 +125,34 @@ suite('data center, as applications see it', (test) => {
     await node.dataCenter.run(flow);
     assert.is(ids.length, 2);
     assert.is(ids[0], ids[1]);
+  });
+
+  test('what is sent again is the same run with what is left of its time', async () => {
+    const sent: RunRequest[] = [];
+    using node = await answering((call, turn) => {
+      sent.push(call.request);
+      if (turn === 0) call.emit('error', toStatus(unavailable('RUN_TAKEN_OVER', 'watch it')));
+      else end(call);
+    });
+    await node.dataCenter.run(flow, { durable: true, budgetMs: 5000 });
+    const [first, second] = sent;
+    assert.equal([first?.durable, first?.budgetMs], [true, 5000]);
+    assert.equal({ ...second, budgetMs: 5000 }, first);
+    assert.ok((second?.budgetMs ?? 0) < 5000);
+  });
+
+  test('runs are durable where the data center says so, unless a run says otherwise', async () => {
+    const durable: boolean[] = [];
+    const serve = (call: RunCall): void => {
+      durable.push(call.request.durable);
+      end(call);
+    };
+    using node = await answering(serve, { durable: true });
+    await node.dataCenter.run(flow);
+    await node.dataCenter.run(flow, { durable: false });
+    using other = await answering(serve);
+    await other.dataCenter.run(flow);
+    assert.equal(durable, [true, false, false]);
   });
 
   test('a stream that ends without the end of the run is tried again too', async () => {

@@ -36,7 +36,14 @@ suite('configuration of a node', (test) => {
     await writeFile(path.join(folder.root, 'state/secret'), `${SECRET}\n`);
     const config = await readNodeConfig(deviceSettings, factsFor(folder));
     assert.equal(config.node, {
-      ...{ name: 'storage-1', type: 'storage', routing: 'leader', verbose: false, port: 0 },
+      ...{
+        name: 'storage-1',
+        type: 'storage',
+        routing: 'leader',
+        verbose: false,
+        port: 0,
+        preferredPort: 0,
+      },
     });
     assert.equal(config.coordinator, {
       ...{ kind: 'zookeeper', connect: '127.0.0.1:2181,127.0.0.1:2182', sessionTimeoutMs: 4000 },

@@ -46,8 +46,8 @@ export class Authority implements AsyncDisposable {
     return this.#paths('ca').certificate;
   }
 
-  /** A certificate for a node or caller on loopback. */
-  async issue(name: string): Promise<Certificate> {
+  /** A certificate for a node or caller on loopback. `days`: how long it is good from now on; below 0 = it has expired. */
+  async issue(name: string, days = 2): Promise<Certificate> {
     const { certificate, key } = this.#paths(name);
     const [request, extensions] = ['csr', 'ext'].map((end) =>
       path.join(this.#folder, `${name}.${end}`),
@@ -58,7 +58,7 @@ export class Authority implements AsyncDisposable {
     const ca = this.#paths('ca');
     await openssl(
       ...['x509', '-req', '-in', request, '-CA', ca.certificate, '-CAkey', ca.key],
-      ...['-CAcreateserial', '-days', '2', '-extfile', extensions, '-out', certificate],
+      ...['-CAcreateserial', '-days', String(days), '-extfile', extensions, '-out', certificate],
     );
     return { certificate, key };
   }

@@ -200,6 +200,32 @@ suite('a data center that loses members', (test) => {
   );
 
   test(
+    'when the application node is killed amid a durable run, its next life ends it, and whoever watches it hears',
+    async ({ signal }) => {
+      const dataCenter = await shared.get();
+      const { pid, epoch, address } = await dataCenter.leader('application');
+      const request = { run: 'outlives', graph: slowChain(8), budgetMs: 30_000, durable: true };
+      const run = watchedRun(address, request);
+      await run.said('"attempted"');
+      process.kill(pid, 'SIGKILL');
+      await run.ended;
+      const next = await dataCenter.statusWhen(
+        (members) =>
+          members.some(
+            (one) => one.type === 'application' && one.epoch !== epoch && one.state === 'SERVING',
+          ),
+        signal,
+      );
+      const { address: later } = next.find(({ type }) => type === 'application')!;
+      const { state, result, attempts } = await watchedRun(later, request, 'Watch').end();
+      assert.equal([state, result?.integer], ['RUN_STATE_SUCCEEDED', String(8 * 10_946)]);
+      assert.ok(attempts > 1, `${String(attempts)} attempts`);
+      assert.equal(await watchedRun(later, request).end(), await watchedRun(later, request).end());
+    },
+    { timeoutMs },
+  );
+
+  test(
     'after all this everybody serves and each node leads once',
     async ({ signal }) => {
       const dataCenter = await shared.get();

@@ -107,7 +107,13 @@ async function run(dataCenter: LiveDataCenter, sent: Graph): Promise<RunEnded> {
   const { address } = await dataCenter.leader('application');
   const client = new ApplicationServiceClient(address, credentials.createInsecure());
   const ends: RunEnded[] = [];
-  const stream = client.run({ run: '', graph: sent, topology: 0, budgetMs: 25_000 });
+  const stream = client.run({
+    run: '',
+    graph: sent,
+    topology: 0,
+    budgetMs: 25_000,
+    durable: false,
+  });
   for await (const { event } of stream as AsyncIterable<RunResponse>)
     if (event?.event?.$case === 'ended') ends.push(event.event.value);
   client.close();

@@ -11,6 +11,14 @@ const skip = await whyNoZooKeeper();
 const shared = new Shared(() => LiveDataCenter.up());
 const FOREGROUND = 'logs of the nodes follow';
 
+async function ownSecret({ statePath }: LiveDataCenter): Promise<string> {
+  return (await readFile(path.join(statePath, 'secret'), 'utf8')).trim();
+}
+
+function refused({ message }: Error): void {
+  assert.match(message, /NO_AUTH/);
+}
+
 suite('the life of a data center', (test) => {
   test(
     'status says of members, leaders and epochs what ZooKeeper has',
@@ -19,8 +27,8 @@ suite('the life of a data center', (test) => {
       const { coordinator, members } = await dataCenter.status();
       assert.is(coordinator, 'zookeeper');
       const { coordinator: url } = await dataCenter.record();
-      const secret = await readFile(path.join(dataCenter.statePath, 'secret'), 'utf8');
-      await using znodes = await Znodes.connect(url.replace('zookeeper://', ''), secret.trim());
+      const secret = await ownSecret(dataCenter);
+      await using znodes = await Znodes.connect(url.replace('zookeeper://', ''), secret);
       const found = await znodes.members('fractory');
       assert.equal(
         members.map((member) => ({ ...member })),
@@ -46,6 +54,37 @@ suite('the life of a data center', (test) => {
     },
     { timeoutMs: 60_000, skip },
   );
+
+  for (const [who, secret] of [
+    ['nobody in particular', undefined],
+    ['one who has another secret', 'another secret'],
+  ] as const)
+    test(
+      `${who} can not change anything in ZooKeeper`,
+      async () => {
+        const dataCenter = await shared.get();
+        const { coordinator } = await dataCenter.record();
+        const before = await dataCenter.status();
+        await using znodes = await Znodes.connect(coordinator.replace('zookeeper://', ''), secret);
+        const root = '/fractory/fractory';
+        const own = await ownSecret(dataCenter);
+        await using owner = await Znodes.connect(coordinator.replace('zookeeper://', ''), own);
+        const [name = ''] = await owner.children(`${root}/members/storage`);
+        for (const path of [root, `${root}/members`, `${root}/members/storage`]) {
+          await rejects(znodes.children(path), Error).then(refused);
+          await rejects(znodes.create(`${path}/storage-9-0000000000`), Error).then(refused);
+          await rejects(znodes.write(path), Error).then(refused);
+          await rejects(znodes.open(path), Error).then(refused);
+        }
+        const member = `${root}/members/storage/${name}`;
+        await rejects(znodes.read(member), Error).then(refused);
+        await rejects(znodes.write(member), Error).then(refused);
+        await rejects(znodes.remove(member), Error).then(refused);
+        await rejects(znodes.open(member), Error).then(refused);
+        assert.equal(await dataCenter.status(), before);
+      },
+      { timeoutMs: 60_000, skip },
+    );
 
   test(
     'status without --json is a table on standard output alone',

@@ -5,6 +5,7 @@ import { assert, suite } from '../suite.js';
 import { Authority } from './authority.js';
 import { ForeignClient } from './foreign-client.js';
 import { LiveDataCenter } from './live-data-center.js';
+import { openMethods } from './open-methods.js';
 
 const timeoutMs = 60_000;
 const noAuthority = await Authority.whyNot();
@@ -46,6 +47,10 @@ suite('a data center behind locks', (test) => {
         assert.equal([bad.code, bad.reason], ['unauthenticated', 'TOKEN_WRONG'], method);
       }
       assert.equal(await right.call('MathService/Factorial', { n: '5' }), { result: '120' });
+      for (const member of members) {
+        assert.equal(await openMethods(member.address), [], member.id);
+        assert.equal(await openMethods(member.address, 'Bearer no'), [], member.id);
+      }
       const answer = await dataCenter.json<{ factorial: string }>('run', 'template', '--n', '6');
       assert.is(answer.factorial, '720');
 
@@ -63,6 +68,7 @@ suite('a data center behind locks', (test) => {
       const caller = await authority.issue('caller');
       await using others = await Authority.create();
       const stranger = await others.issue('stranger');
+      const expired = await authority.issue('expired', -1);
       await using dataCenter = await LiveDataCenter.create({
         FRACTORY_SECURITY_MODE: 'mtls',
         FRACTORY_SECURITY_CA_PATH: authority.certificate,
@@ -84,6 +90,7 @@ suite('a data center behind locks', (test) => {
         'no TLS': new ForeignClient(address),
         'no certificate': new ForeignClient(address, { tls: ca }),
         'a certificate of another authority': showing(stranger),
+        'a certificate that has expired': showing(expired),
         'a server of another authority': showing(caller, ['--cacert', others.certificate]),
       };
       for (const [how, client] of Object.entries(refused)) {

@@ -18,8 +18,14 @@ export interface WatchedRun {
   end(): Promise<EndedRun>;
 }
 
-export function watchedRun(address: string, request: Json): WatchedRun {
-  const { command, answers } = startCall(address, 'ApplicationService/Run', [request]);
+/** Sends a run, or attaches to one by its id. */
+export function watchedRun(
+  address: string,
+  request: Json & { readonly run?: string },
+  method: 'Run' | 'Watch' = 'Run',
+): WatchedRun {
+  const sent = method === 'Run' ? request : { run: request.run ?? '' };
+  const { command, answers } = startCall(address, `ApplicationService/${method}`, [sent]);
   return {
     ended: command.ended,
     said: (text) => command.said(text),

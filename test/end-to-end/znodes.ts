@@ -1,11 +1,11 @@
-import { createClient } from 'node-zookeeper-client';
-import type { Client, Stat } from 'node-zookeeper-client';
+import { ACL, createClient, Id, Permission } from 'node-zookeeper-client';
+import type { Client, Exception, Stat } from 'node-zookeeper-client';
 
 /** A member as its znode has it. */
 export interface ZnodeMember {
   readonly id: string;
   readonly type: string;
-  /** Decimal text of the czxid. */
+  /** Decimal text: the base of epochs that it was registered with, and the czxid. */
   readonly epoch: string;
   readonly sequence: number;
   readonly address: string;
@@ -49,6 +49,32 @@ export class Znodes implements AsyncDisposable {
     });
   }
 
+  create(path: string): Promise<unknown> {
+    return told((done) => {
+      this.#client.create(path, Buffer.from('{}'), done);
+    });
+  }
+
+  write(path: string): Promise<unknown> {
+    return told((done) => {
+      this.#client.setData(path, Buffer.from('{}'), done);
+    });
+  }
+
+  remove(path: string): Promise<unknown> {
+    return told((done) => {
+      this.#client.remove(path, done);
+    });
+  }
+
+  /** Lets everybody do everything with it. */
+  open(path: string): Promise<unknown> {
+    return told((done) => {
+      const everybody = new Id('world', 'anyone');
+      this.#client.setACL(path, [new ACL(Permission.ALL, everybody)], -1, done);
+    });
+  }
+
   /** In order of type and sequence. */
   async members(dataCenter: string): Promise<ZnodeMember[]> {
     const root = `/fractory/${dataCenter}/members`;
@@ -56,8 +82,9 @@ export class Znodes implements AsyncDisposable {
     for (const type of (await this.children(root)).sort())
       for (const name of await this.children(`${root}/${type}`)) {
         const { data, stat } = await this.read(`${root}/${type}/${name}`);
-        const { id, address, pid } = JSON.parse(data.toString()) as ZnodeMember;
-        const epoch = String(stat.czxid.readBigInt64BE());
+        const known = JSON.parse(data.toString()) as ZnodeMember & { epochBase: string };
+        const { id, address, pid, epochBase } = known;
+        const epoch = String(BigInt(epochBase) + stat.czxid.readBigInt64BE());
         found.push({ id, type, epoch, sequence: Number(name.slice(-10)), address, pid });
       }
     return found.sort((a, b) =>
@@ -71,4 +98,13 @@ export class Znodes implements AsyncDisposable {
       this.#client.close();
     });
   }
+}
+
+function told(ask: (done: (error: Error | Exception | null) => void) => void): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    ask((error) => {
+      if (error) reject(new Error(String(error), { cause: error }));
+      else resolve(undefined);
+    });
+  });
 }

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { existsSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 
@@ -17,10 +19,12 @@ const config = await readNodeConfig(settings);
 const { name, type } = config.node;
 const log = createLogger({ fields: { member: name, type } });
 const { behaviour } = config.settings;
-if (behaviour === 'die') {
+const mark = path.join(config.statePath, `${name}.lived`);
+if (behaviour === 'die' || (behaviour === 'once' && existsSync(mark))) {
   log.error({ why: 'settings' }, 'stub dies');
   process.exit(7);
 }
+writeFileSync(mark, '');
 
 const coordinator = createCoordinator({
   config: config.coordinator,

@@ -1,5 +1,5 @@
 import { AbortScope } from '../../runtime/abort-scope.js';
-import { sleep, withDeadline } from '../../runtime/deadline.js';
+import { callDeadline, sleep, withDeadline } from '../../runtime/deadline.js';
 import { cancelled, FractoryError } from '../../runtime/errors.js';
 import { assert, rejects, suite } from '../suite.js';
 
@@ -65,5 +65,38 @@ suite('deadline', (test) => {
     controller.abort(cancelled('woken'));
     await rejects(asleep, FractoryError, { message: 'woken' });
     await sleep(1);
+  });
+});
+
+suite('deadlines of signals', (test) => {
+  test('a signal has none until somebody says so', () => {
+    assert.is(AbortScope.deadlineOf(new AbortController().signal), Infinity);
+    assert.is(AbortScope.deadlineOf(new AbortScope().signal), Infinity);
+  });
+
+  test('only shrink along the chain', () => {
+    const run = new AbortScope();
+    run.endsBy(5000);
+    const step = new AbortScope(run.signal, new AbortController().signal);
+    assert.is(AbortScope.deadlineOf(step.signal), 5000);
+    step.endsBy(9000);
+    assert.is(AbortScope.deadlineOf(step.signal), 5000);
+    step.endsBy(3000);
+    const call = new AbortScope(step.signal);
+    assert.equal(
+      [call, run].map(({ signal }) => AbortScope.deadlineOf(signal)),
+      [3000, 5000],
+    );
+  });
+
+  test('a call is told what is left of the work around it, and at most what it may take itself', async () => {
+    const { signal } = new AbortController();
+    const startedAt = Date.now();
+    const own = callDeadline(signal, 1000).deadline - startedAt;
+    assert.ok(own >= 1000 && own < 2000, String(own));
+    const left = await withDeadline(50, 'work', (within) =>
+      Promise.resolve(callDeadline(within, 60_000).deadline - startedAt),
+    );
+    assert.ok(left >= 50 && left < 1050, String(left));
   });
 });

@@ -185,6 +185,92 @@ export function coordinatorContract(
       SLOW,
     );
 
+    test('whoever knows that a process has ended takes it out at once, and another leads', async () => {
+      await using service = await fixture();
+      await using leader = await MemberProcess.start(processOptions(service, 'math-1'));
+      await using other = await join(service);
+      const second = await other.register(record('math-2'));
+      // Its session would live on for a while.
+      leader.freeze();
+      assert.is(await other.removeMember('math-1', 'another life'), false);
+      assert.is(await other.removeMember('math-1', 'instance of math-1'), true);
+      await when(
+        (listener) => second.subscribe(listener),
+        () => second.leads,
+      );
+      await membersWhen(other, (members) => members.every(({ id }) => id === 'math-2'));
+      assert.is(await other.removeMember('math-1', 'instance of math-1'), false);
+    });
+
+    test('a living member that was taken out registers again, with a later epoch, at the end of the queue', async () => {
+      await using service = await fixture();
+      await using one = await join(service);
+      await using other = await join(service);
+      const first = await one.register(record('math-1'));
+      const second = await other.register(record('math-2'));
+      const { epoch } = first.member!;
+      await other.removeMember('math-1', 'instance of math-1');
+      await when(
+        (listener) => second.subscribe(listener),
+        () => second.leads,
+      );
+      const members = await membersWhen(other, (all) => all.length === 2);
+      assert.equal(
+        members.map(({ id }) => id),
+        ['math-2', 'math-1'],
+      );
+      assert.ok(members[1]!.epoch > epoch);
+      await when(
+        (listener) => first.subscribe(listener),
+        () => first.member?.epoch === members[1]!.epoch,
+      );
+      assert.is(first.leads, false);
+    });
+
+    test('a registration that is renewed stands at the end of the queue, with an epoch above the one asked for', async () => {
+      await using service = await fixture();
+      await using one = await join(service);
+      await using other = await join(service);
+      const first = await one.register(record('math-1'));
+      const second = await other.register(record('math-2'));
+      const above = second.member!.epoch + (1n << 40n);
+      await first.renew(above);
+      assert.ok(first.member!.epoch > above);
+      assert.is(first.leads, false);
+      await when(
+        (listener) => second.subscribe(listener),
+        () => second.leads,
+      );
+      assert.equal(
+        (await membersWhen(other, (all) => all.length === 2)).map(({ epoch }) => epoch),
+        [second.member!.epoch, first.member!.epoch],
+      );
+      // Whoever registers from now on is above it too.
+      assert.ok((await other.register(record('math-3'))).member!.epoch > first.member!.epoch);
+    });
+
+    test('a process whose session is ended finds out and registers again, with a later epoch', async () => {
+      await using service = await fixture();
+      await using one = await join(service);
+      await using other = await join(service);
+      const first = await one.register(record('math-1'));
+      const second = await other.register(record('math-2'));
+      const { epoch } = first.member!;
+      await one.expireSession();
+      await when(
+        (listener) => second.subscribe(listener),
+        () => second.leads,
+      );
+      const members = await membersWhen(
+        other,
+        (all) => all.length === 2 && all.every((member) => member.epoch > epoch),
+      );
+      assert.equal(
+        members.map(({ id }) => id),
+        ['math-2', 'math-1'],
+      );
+    });
+
     test('a listener hears until it has unsubscribed', async () => {
       await using service = await fixture();
       await using one = await join(service);

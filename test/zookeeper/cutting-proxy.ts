@@ -2,7 +2,7 @@ import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 
 /**
- * A TCP proxy that can cut a connection just after a request has gone through and before its reply comes back: the request was
+ * A TCP proxy that can cut all connections, or one just after a request has gone through and before its reply comes back: the request was
  * done, and its sender doesn't know.
  */
 export class CuttingProxy {
@@ -13,6 +13,7 @@ export class CuttingProxy {
   });
   #cutAt: string | undefined;
   #cuts = 0;
+  #isCut = false;
 
   private constructor(target: number) {
     this.#target = target;
@@ -39,12 +40,26 @@ export class CuttingProxy {
     this.#cutAt = text;
   }
 
+  /** Breaks all connections, and each that comes, until `mend`. */
+  cut(): void {
+    this.#isCut = true;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  mend(): void {
+    this.#isCut = false;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
   #forward(client: Socket): void {
+    if (this.#isCut) {
+      client.destroy();
+      return;
+    }
     const server = connect({ host: '127.0.0.1', port: this.#target });
     let cutting = false;
     client.on('data', (data) => {

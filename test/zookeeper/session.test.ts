@@ -94,14 +94,22 @@ suite('zookeeper session', (define) => {
 
   test('settles everything that was in flight or waiting when it expires, and goes on with a fresh client', async () => {
     await using zookeeper = await startEnsemble();
-    await using session = open(zookeeper.connect);
-    await session.open(8000);
+    await using proxy = await CuttingProxy.start(zookeeper.ensemble.servers[0]!.clientPort);
+    await using session = open(proxy.connect);
+    await using other = open(zookeeper.connect);
+    await Promise.all([session.open(8000), other.open(8000)]);
+    const ephemeral = await session.create('/mine-', empty, { mode: 'ephemeral-sequential' });
     const states: [ConnectionState, number][] = [];
     session.onState((state, generation) => states.push([state, generation]));
-    const frozen = freeze(zookeeper, zookeeper.ensemble.servers[0]!.clientPort);
     const inFlight = Promise.allSettled([session.read('/'), session.create('/a', empty)]);
+    proxy.cut();
     await reaches(session, 'suspended');
     const waiting = Promise.allSettled([session.read('/'), session.children('/')]);
+    await new Promise<void>((resolve) => {
+      void other.watch(ephemeral, resolve);
+    });
+    assert.is(session.state, 'suspended');
+    proxy.mend();
     await reaches(session, 'lost');
     const outcomes = [...(await inFlight), ...(await waiting)];
     for (const outcome of outcomes) {
@@ -111,7 +119,6 @@ suite('zookeeper session', (define) => {
     const last = (outcomes[2] as PromiseRejectedResult).reason as ZooKeeperError;
     assert.is(last.failure, 'session-lost');
     const next = session.children('/');
-    frozen.thaw();
     assert.ok((await next).includes('zookeeper'));
     assert.equal(states, [
       ['suspended', 1],
@@ -144,32 +151,37 @@ suite('zookeeper session', (define) => {
 
   test('after an expiry members register again with a later epoch, and watches work', async () => {
     await using zookeeper = await startEnsemble();
-    const join = () =>
+    await using proxy = await CuttingProxy.start(zookeeper.ensemble.servers[0]!.clientPort);
+    const join = (connect: string) =>
       createCoordinator({
-        config: { kind: 'zookeeper', connect: zookeeper.connect, sessionTimeoutMs: 2000 },
+        config: { kind: 'zookeeper', connect, sessionTimeoutMs: 2000 },
         dataCenter: 'dc',
         secret: 'secret',
         log: silentLogger(),
       });
-    await using one = join();
-    await using other = join();
+    await using one = join(proxy.connect);
+    await using other = join(zookeeper.connect);
     await Promise.all([one.start(8000), other.start(8000)]);
     const registration = await one.register(record('math-1'));
     const { epoch } = registration.member!;
     const leads: boolean[] = [];
     registration.subscribe(() => leads.push(registration.leads));
-    const frozen = freeze(zookeeper, zookeeper.ensemble.servers[0]!.clientPort);
+    proxy.cut();
     await when(
       (listener) => one.onState(listener),
       () => one.state === 'suspended',
     );
     assert.is(registration.leads, false);
+    await membersWhen(other, (all) => all.length === 0);
+    // Nobody has said so to the one that is cut off; by its own clock it can't lead any more.
+    assert.is(registration.member?.epoch, epoch);
+    assert.ok(registration.leadsUntilMs < performance.now());
+    proxy.mend();
     await when(
       (listener) => one.onState(listener),
       () => one.state === 'lost',
     );
     assert.is(registration.member, undefined);
-    frozen.thaw();
     await membersWhen(other, (all) => all.length === 1 && all[0]!.epoch > epoch);
     await when(
       (listener) => registration.subscribe(listener),

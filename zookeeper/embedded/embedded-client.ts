@@ -30,6 +30,7 @@ export class EmbeddedClient implements Coordinator {
   #members: readonly Member[] = [];
   #seenGeneration = 0;
   #registered = 0;
+  #removals = 0;
 
   constructor(options: EmbeddedSessionOptions) {
     this.#options = options;
@@ -107,6 +108,36 @@ export class EmbeddedClient implements Coordinator {
 
   onState(listener: (state: ConnectionState) => void): () => void {
     return this.#states.add(listener);
+  }
+
+  async removeMember(member: string, instance: string): Promise<boolean> {
+    if (this.state === 'closed') throw closedError();
+    const request = ++this.#removals;
+    let found: boolean | undefined;
+    const stop = this.#session.onResponse((response) => {
+      if (response.$case === 'removed' && response.value.request === request)
+        found = response.value.found;
+    });
+    const { generation } = this.#session;
+    try {
+      await withDeadline(this.#session.timeoutMs, `removing member ${member}`, (signal) => {
+        this.#session.send({ $case: 'remove', value: { request, member, instance } });
+        return this.#until(signal, () => {
+          if (this.#session.generation !== generation || this.state === 'closed')
+            throw closedError();
+          return found !== undefined;
+        });
+      });
+      return found ?? false;
+    } finally {
+      stop();
+    }
+  }
+
+  expireSession(): Promise<void> {
+    if (this.state !== 'connected') return Promise.reject(closedError());
+    this.#session.send({ $case: 'expire', value: {} });
+    return Promise.resolve();
   }
 
   close(): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Logger } from '../../runtime/logger.js';
-import { FractoryError } from '../../runtime/errors.js';
+import { FractoryError, unavailable } from '../../runtime/errors.js';
 import { status } from '@grpc/grpc-js';
 import { leaderOf } from '../coordinator.js';
 import type { ConnectionState, Member, MemberRecord, Registration } from '../coordinator.js';
@@ -27,6 +27,10 @@ export class EmbeddedRegistration implements Registration {
   #lastEpoch: bigint | undefined;
   /** Generation of the session in which a registration was asked for and has not been answered. */
   #asked: number | undefined;
+  /** Registrations up to this epoch are not good enough. */
+  #aboveEpoch = 0n;
+  /** Hear whether it was done. */
+  #renewals: ((done: boolean) => void)[] = [];
   #yielding = false;
   #withdrawn: Promise<void> | undefined;
   #refused: FractoryError | undefined;
@@ -49,6 +53,10 @@ export class EmbeddedRegistration implements Registration {
     return this.#leads && this.#session.isFresh();
   }
 
+  get leadsUntilMs(): number {
+    return this.#session.aliveUntilMs;
+  }
+
   get refused(): FractoryError | undefined {
     return this.#refused;
   }
@@ -62,6 +70,20 @@ export class EmbeddedRegistration implements Registration {
     return this.#listeners.add(listener);
   }
 
+  renew(above = 0n): Promise<void> {
+    if (this.#withdrawn || this.#session.state !== 'connected') return Promise.reject(noSession());
+    for (const epoch of [above, this.#lastEpoch ?? 0n])
+      if (epoch > this.#aboveEpoch) this.#aboveEpoch = epoch;
+    this.#become(this.#member, false);
+    if (this.#asked !== this.#session.generation) this.#ask();
+    return new Promise((resolve, reject) => {
+      this.#renewals.push((done) => {
+        if (done) resolve();
+        else reject(noSession());
+      });
+    });
+  }
+
   withdraw(): Promise<void> {
     this.#withdrawn ??= this.#withdraw();
     return this.#withdrawn;
@@ -71,6 +93,7 @@ export class EmbeddedRegistration implements Registration {
     this.#withdrawn ??= Promise.resolve();
     this.#become(undefined, false);
     this.#listeners.clear();
+    for (const settle of this.#renewals.splice(0)) settle(false);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -104,9 +127,10 @@ export class EmbeddedRegistration implements Registration {
   check(): void {
     if (this.#withdrawn || this.#refused || this.#session.state !== 'connected') return;
     if (this.#asked === this.#session.generation) return;
-    if (this.#member && this.listed) {
+    if (this.#member && this.#isGoodEnough && this.listed) {
       const leader = leaderOf(this.#options.members(), this.#record.type);
       this.#become(this.#member, leader?.epoch === this.#member.epoch);
+      for (const settle of this.#renewals.splice(0)) settle(true);
       return;
     }
     const later = this.#laterLife();
@@ -125,6 +149,7 @@ export class EmbeddedRegistration implements Registration {
       type,
       member,
       data: encodeRecord(this.#record),
+      aboveEpoch: this.#aboveEpoch,
     };
     this.#session.send({ $case: 'register', value });
   }
@@ -140,6 +165,10 @@ export class EmbeddedRegistration implements Registration {
         (one) =>
           one.id === id && one.type === type && one.instance !== instance && one.epoch > last,
       );
+  }
+
+  get #isGoodEnough(): boolean {
+    return this.#member !== undefined && this.#member.epoch > this.#aboveEpoch;
   }
 
   #isOurs(registration: number): boolean {
@@ -168,6 +197,7 @@ export class EmbeddedRegistration implements Registration {
     if (epoch !== undefined) await this.#gone(epoch);
     this.#become(undefined, false);
     this.#listeners.clear();
+    for (const settle of this.#renewals.splice(0)) settle(false);
     this.#options.onWithdrawn();
   }
 
@@ -187,4 +217,8 @@ export class EmbeddedRegistration implements Registration {
       check();
     });
   }
+}
+
+function noSession(): FractoryError {
+  return unavailable('NO_SESSION', 'there is no session with the coordinator to register again in');
 }

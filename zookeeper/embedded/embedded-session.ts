@@ -73,6 +73,10 @@ export class EmbeddedSession {
     return this.#liveness.timeoutMs || this.#options.sessionTimeoutMs;
   }
 
+  get aliveUntilMs(): number {
+    return this.#liveness.aliveUntilMs;
+  }
+
   isFresh(): boolean {
     return isFresh(this.#liveness, this.#clock.monotonicMs());
   }

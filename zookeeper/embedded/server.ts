@@ -11,8 +11,12 @@ import type {
   SessionResponse,
 } from '../../protos/gen/fractory/v1/coordinator.js';
 import { toStatus } from '../../protos/status.js';
+import { CallGuard } from '../../runtime/call-guard.js';
+import type { CallLimits } from '../../runtime/call-guard.js';
 import { systemClock } from '../../runtime/clock.js';
 import type { Clock } from '../../runtime/clock.js';
+import { guardConnections } from '../../runtime/connection-guard.js';
+import type { ConnectionLimits } from '../../runtime/connection-guard.js';
 import { FractoryError, invalidArgument, unavailable } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/logger.js';
 import { checkName } from '../../runtime/names.js';
@@ -42,12 +46,30 @@ interface Lessee {
 }
 
 const MAX_DATA_CHARACTERS = 64 * 1024;
+/** Epochs of one who lies must not use up those of all. */
+const MAX_EPOCH = 2n ** 62n;
+const MAX_MESSAGE_BYTES = 1024 ** 2;
+const MAX_SESSIONS_PER_CONNECTION = 100;
+/** A connection that is silent is asked after this time, and cut off if it says nothing for as long again. Sessions have timeouts of their own. */
+const KEEPALIVE_MS = 10_000;
+/** Room for a session of each node; nobody else has business here. */
+const CONNECTION_LIMITS: ConnectionLimits = { max_connections: 2048, max_metadata_bytes: 8192 };
+const CALL_LIMITS: CallLimits = {
+  ...{ max_open_calls: 4096, max_transit_bytes: 64 * 1024 ** 2 },
+  ...{ default_budget_ms: 10_000, max_budget_ms: 10_000 },
+};
 
 /** Serves the coordinator for one machine where there is no ZooKeeper: leases that live as long as their stream and its heartbeats. */
 export class EmbeddedCoordinator {
   readonly #options: EmbeddedCoordinatorOptions;
   readonly #clock: Clock;
-  readonly #server = new Server();
+  readonly #server = new Server({
+    interceptors: [new CallGuard(CALL_LIMITS, toStatus).interceptor],
+    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+    'grpc.max_concurrent_streams': MAX_SESSIONS_PER_CONNECTION,
+    'grpc.keepalive_time_ms': KEEPALIVE_MS,
+    'grpc.keepalive_timeout_ms': KEEPALIVE_MS,
+  });
   readonly #leases: LeaseTable;
   readonly #sessions = new Map<number, Lessee>();
   #lastSession = 0;
@@ -57,6 +79,7 @@ export class EmbeddedCoordinator {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#leases = new LeaseTable(this.#clock.now());
+    guardConnections(this.#server, CONNECTION_LIMITS);
     this.#server.addService(CoordinatorServiceService, {
       session: (stream: Stream) => {
         this.#serve(stream);
@@ -165,6 +188,16 @@ export class EmbeddedCoordinator {
         this.#leases.withdraw(session.id, request.value.registration);
         this.#publish();
         break;
+      case 'remove': {
+        const { request: number, member, instance } = request.value;
+        const found = this.#leases.remove(member, instance);
+        if (found) this.#publish();
+        send(session, { $case: 'removed', value: { request: number, found } });
+        break;
+      }
+      case 'expire':
+        this.#end(session, unavailable('SESSION_EXPIRED', 'the session was ended on request'));
+        break;
       case 'open':
       case undefined:
         throw invalidArgument('request', 'is not known in an open session');
@@ -172,17 +205,19 @@ export class EmbeddedCoordinator {
   }
 
   #register(session: Lessee, request: SessionRegister): void {
-    const { registration, type, member, data } = request;
+    const { registration, type, member, data, aboveEpoch } = request;
     try {
       checkName('type', type);
       checkName('member', member);
       if (data.length > MAX_DATA_CHARACTERS) throw invalidArgument('data', 'is too long');
+      if (aboveEpoch > MAX_EPOCH) throw invalidArgument('above_epoch', 'leaves no epochs above');
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       send(session, { $case: 'refused', value: { registration, message } });
       return;
     }
-    const lease = this.#leases.register({ session: session.id, registration, type, member, data });
+    const made = { session: session.id, registration, type, member, data };
+    const lease = this.#leases.register(made, aboveEpoch);
     const { epoch, sequence } = lease;
     send(session, { $case: 'registered', value: { registration, epoch, sequence } });
     this.#publish();

@@ -20,6 +20,8 @@ export interface EnsembleServerOptions {
   /** Folder of this server: `zoo.cfg` and `data/`. */
   readonly path: string;
   readonly logPath: string;
+  /** Program with its arguments that turns into the server, such as one that enters a namespace. Default: none. */
+  readonly within?: readonly string[] | undefined;
   readonly log: Logger;
 }
 
@@ -30,6 +32,11 @@ const RESTART = { initialMs: 200, maxMs: 10_000 };
 const STEADY_MS = 30_000;
 const STOP_GRACE_MS = 4000;
 const ASK_TIMEOUT_MS = 500;
+/**
+ * Longest pause of a server that looks for a leader before it asks the others again, ms. ZooKeeper doubles the pause up to a minute: a server
+ * that a busy machine kept from hearing the others in time would then stay outside for as long again, though they have long elected.
+ */
+const ASK_PEERS_MS = 1000;
 
 /** One server of a managed ensemble: restarted when it dies, until it is stopped. */
 export class EnsembleServer {
@@ -74,7 +81,7 @@ export class EnsembleServer {
 
   async ask(): Promise<ServerMode> {
     const { host } = this.#options;
-    this.#mode = await askMode(host, this.ports.client, ASK_TIMEOUT_MS);
+    this.#mode = await askMode(this.ports.host ?? host, this.ports.client, ASK_TIMEOUT_MS);
     return this.mode;
   }
 
@@ -105,8 +112,10 @@ export class EnsembleServer {
   #run(): void {
     const { java, classPath, archive, logPath } = this.#options;
     const command = [
+      ...(this.#options.within ?? []),
       java,
       ...archive.flags(this.#makesArchive && this.#restarts === 0),
+      `-Dzookeeper.fastleader.maxNotificationInterval=${String(ASK_PEERS_MS)}`,
       '-Dorg.slf4j.simpleLogger.showDateTime=true',
       '-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS',
       '-cp',

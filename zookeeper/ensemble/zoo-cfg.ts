@@ -1,7 +1,9 @@
-/** Where one server listens, on the loopback address. */
+/** Where one server listens. */
 export interface ServerPorts {
   /** 1, 2, ... */
   readonly id: number;
+  /** Its address, if it has one of its own. Default: the one that all share. */
+  readonly host?: string | undefined;
   readonly client: number;
   readonly quorum: number;
   readonly election: number;
@@ -33,7 +35,7 @@ export function zooCfg(
     `syncLimit=${String(SYNC_TICKS)}`,
     `dataDir=${options.dataPath}`,
     `clientPort=${String(own.client)}`,
-    `clientPortAddress=${options.host}`,
+    `clientPortAddress=${own.host ?? options.host}`,
     'maxClientCnxns=0',
     '4lw.commands.whitelist=srvr,ruok,mntr,stat',
     'admin.enableServer=false',
@@ -42,7 +44,7 @@ export function zooCfg(
     `autopurge.purgeInterval=${String(PURGE_HOURS)}`,
   ];
   if (all.length > 1)
-    for (const { id, quorum, election } of all)
-      lines.push(`server.${String(id)}=${options.host}:${String(quorum)}:${String(election)}`);
+    for (const { id, host = options.host, quorum, election } of all)
+      lines.push(`server.${String(id)}=${host}:${String(quorum)}:${String(election)}`);
   return `${lines.join('\n')}\n`;
 }

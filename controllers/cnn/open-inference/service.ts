@@ -60,10 +60,13 @@ export function openInferenceService(
     modelMetadata: unary<ModelMetadataRequest, ModelMetadataResponse>((request) =>
       metadataOf(models, request),
     ),
-    modelInfer: unary<ModelInferRequest | FractoryError, ModelInferResponse>((request, call) => {
-      if (request instanceof FractoryError) throw request;
-      return infer(models, request, call);
-    }),
+    modelInfer: unary<ModelInferRequest | FractoryError, ModelInferResponse>(
+      (request, call) => {
+        if (request instanceof FractoryError) throw request;
+        return infer(models, request, call);
+      },
+      { isLarge: true },
+    ),
     modelStatistics: unary<ModelStatisticsRequest, ModelStatisticsResponse>((request) => ({
       modelStats: chosen(models, request).map(statisticsOf),
     })),

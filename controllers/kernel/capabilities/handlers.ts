@@ -28,7 +28,7 @@ export function capabilityHandlers(
     })),
     watch: serverStream(
       (request: WatchRequest, { signal }) => watch(objects, capabilityOf(request), signal),
-      { endsItself: true },
+      { endsItself: true, isStanding: true },
     ),
   };
 }

@@ -1,5 +1,8 @@
+import { status } from '@grpc/grpc-js';
+
 import type { Capability } from '../../../protos/gen/fractory/v1/capability.js';
 import type { StepScope } from '../../../protos/gen/fractory/v1/caveat.js';
+import { FractoryError } from '../../../runtime/errors.js';
 import { isNarrowedFrom } from './activities.js';
 
 /** Released steps that are remembered at most; beyond, the oldest are forgotten: a late invocation of theirs would be performed in vain. */
@@ -69,6 +72,15 @@ export class ReleasedSteps {
     ofStep?.delete(released);
     if (ofStep?.size === 0) this.#byStep.delete(released.step);
   }
+}
+
+/** What an invocation of such a step is told. */
+export function releasedStep(): FractoryError {
+  return new FractoryError(
+    status.PERMISSION_DENIED,
+    'CAPABILITY_REVOKED',
+    'the run has ended or begun again: it needs this step no more',
+  );
 }
 
 const stepKeyOf = ({ run, step }: StepScope): string => `${run}\n${step}`;

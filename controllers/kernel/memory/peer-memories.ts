@@ -8,7 +8,7 @@ import type {
   TransferEnd,
 } from '../../../protos/gen/fractory/v1/controller.js';
 import type { ChannelPool } from '../../../runtime/channels.js';
-import { withDeadline } from '../../../runtime/deadline.js';
+import { callDeadline, withDeadline } from '../../../runtime/deadline.js';
 import type { Member } from '../../../zookeeper/coordinator.js';
 import { denied } from '../capabilities/caveats.js';
 import type { Directory, MemberKey } from '../directory.js';
@@ -37,7 +37,7 @@ export class PeerMemories implements RemoteMemories {
     this.#options = options;
     const { directory, bulk } = options;
     this.#unsubscribe = directory.subscribe(() => {
-      bulk.retain(new Set(directory.members().map(keyOf)));
+      bulk.retain(new Set(directory.reachable().map(keyOf)));
     });
   }
 
@@ -80,9 +80,9 @@ export class PeerMemories implements RemoteMemories {
     // With its life at the owner everything has ended that could be revoked.
     if (!member) return;
     const client = this.#options.channels.client(ControllerServiceClient, member.address);
-    const deadline = Date.now() + SHORT_CALL_MS;
+    const options = callDeadline(signal, SHORT_CALL_MS);
     const request = { capability: revoker };
-    await settled((done) => client.revoke(request, new Metadata(), { deadline }, done), signal);
+    await settled((done) => client.revoke(request, new Metadata(), options, done), signal);
   }
 
   /** Fails what is under way; resolves when no connection is left. Idempotent. */
@@ -97,7 +97,7 @@ export class PeerMemories implements RemoteMemories {
   ): Promise<{ client: ControllerServiceClient; deadline: number }> {
     const member = await this.#ownerOf(capability, signal);
     const client = this.#options.channels.client(ControllerServiceClient, member.address);
-    return { client, deadline: Date.now() + this.#options.maxTransferMs };
+    return { client, ...callDeadline(signal, this.#options.maxTransferMs) };
   }
 
   async #ownerOf(capability: Capability | undefined, signal: AbortSignal): Promise<Member> {

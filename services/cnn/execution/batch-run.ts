@@ -2,7 +2,7 @@ import { status } from '@grpc/grpc-js';
 import { Tensor as OrtTensor } from 'onnxruntime-node';
 import type { InferenceSession } from 'onnxruntime-node';
 
-import { FractoryError, messageOf } from '../../../runtime/errors.js';
+import { FractoryError, limitExceeded, messageOf } from '../../../runtime/errors.js';
 import { toFailure } from '../../../runtime/worker-tasks.js';
 import { shapeOf } from '../pictures/tensor.js';
 import type { PixelWriter } from '../pictures/tensor.js';
@@ -10,6 +10,9 @@ import type { PixelInput } from '../serving.js';
 import { fromOrt, toOrt } from '../tensors/ort.js';
 import type { NamedTensor } from '../tensors/tensor.js';
 import type { RunInput, RunOutcome, RunReply } from './messages.js';
+
+/** Before each element of BYTES. */
+const LENGTH_BYTES = 4;
 
 type Feeds = Record<string, OrtTensor>;
 type PixelRequest = Extract<RunInput, { kind: 'pixels' }>;
@@ -21,11 +24,14 @@ export type PixelInputs = ReadonlyMap<number, { input: PixelInput; writer: Pixel
 export class BatchRunner {
   readonly #session: InferenceSession;
   readonly #inputs: PixelInputs;
+  readonly #maxOutputBytes: number;
   #scratch = new Float32Array(0);
 
-  constructor(session: InferenceSession, inputs: PixelInputs) {
+  /** `maxOutputBytes`: of all outputs of a request. */
+  constructor(session: InferenceSession, inputs: PixelInputs, maxOutputBytes: number) {
     this.#session = session;
     this.#inputs = inputs;
+    this.#maxOutputBytes = maxOutputBytes;
   }
 
   /**
@@ -37,7 +43,7 @@ export class BatchRunner {
     try {
       const found = await this.#session.run(this.#feedsOf(requests), outputs);
       const ranAt = performance.now();
-      const split = splitOutputs(found, outputs, requests.map(rowsOf));
+      const split = splitOutputs(found, outputs, requests.map(rowsOf), this.#maxOutputBytes);
       if (split) return replyOf(split, startedAt, ranAt, false);
       return { ...(await this.#runSingly(requests, outputs)), inseparable: true };
     } catch (error) {
@@ -110,27 +116,53 @@ function rowsOf(request: RunInput): number {
   return request.kind === 'pixels' ? 1 : (request.inputs[0]?.shape[0] ?? 1);
 }
 
-/** The outputs of each request, or undefined where they don't have a row for each row of the inputs. A single request gets all. */
+/**
+ * The outputs of each request, or undefined where they don't have a row for each row of the inputs. A single request gets all. Those of a request that are
+ * larger than `maxBytes` together are not copied: it fails with LIMIT_EXCEEDED.
+ */
 export function splitOutputs(
   found: Readonly<Record<string, OrtTensor>>,
   names: readonly string[],
   rows: readonly number[],
+  maxBytes = Infinity,
 ): RunOutcome[] | undefined {
   const tensors = names.map((name) => {
     const tensor = found[name];
     if (!tensor) throw new Error(`the run yielded no output ${name}`);
     return [name, tensor] as const;
   });
-  if (rows.length === 1)
+  if (rows.length === 1) {
+    const bytes = tensors.reduce((sum, [, tensor]) => sum + bytesIn(tensor, 0, tensor.size), 0);
+    if (bytes > maxBytes) return [tooLarge(bytes, maxBytes)];
     return [{ outputs: tensors.map(([name, tensor]) => owned(fromOrt(name, tensor))) }];
+  }
   const total = rows.reduce((sum, count) => sum + count, 0);
   if (tensors.some(([, tensor]) => tensor.dims[0] !== total)) return undefined;
   let start = 0;
   return rows.map((count) => {
     const from = start;
     start += count;
+    const bytes = tensors.reduce((sum, [, tensor]) => {
+      const each = tensor.size / total;
+      return sum + bytesIn(tensor, from * each, (from + count) * each);
+    }, 0);
+    if (bytes > maxBytes) return tooLarge(bytes, maxBytes);
     return { outputs: tensors.map(([name, tensor]) => rowsFrom(name, tensor, from, count)) };
   });
+}
+
+/** What some elements of a tensor take as an answer. */
+function bytesIn({ data }: OrtTensor, from: number, to: number): number {
+  if (ArrayBuffer.isView(data)) return (data.byteLength / data.length) * (to - from) || 0;
+  let bytes = 0;
+  for (let at = from; at < to; at++)
+    bytes += LENGTH_BYTES + Buffer.byteLength((data as readonly string[])[at] ?? '');
+  return bytes;
+}
+
+function tooLarge(bytes: number, maxBytes: number): RunOutcome {
+  const what = 'size of the outputs';
+  return { failure: toFailure(limitExceeded('max_output_bytes', bytes, maxBytes, { what })) };
 }
 
 function rowsFrom(name: string, tensor: OrtTensor, from: number, count: number): NamedTensor {

@@ -10,13 +10,24 @@ export interface Speed extends Candidate {
   readonly perSecond: number;
   /** Time of one run of a single request while nothing else runs, ms. */
   readonly loneMs: number;
+  /** Time of one run with all its requests, all workers busy, ms. */
+  readonly runMs: number;
 }
+
+/** Counts the rules of this file: what was chosen by older ones is measured again. */
+export const RULES_VERSION = 2;
 
 const BATCHES = [2, 4, 8, 16];
 /** Share of the highest throughput that is as good as that: measurements are no more exact. */
 const AS_GOOD = 0.97;
 /** What a batch has to gain to be worth the wait for its slowest. */
 const BATCH_GAIN = 1.1;
+/** Largest batch that is taken though it computes no faster. */
+const SPARING_BATCH = 4;
+/** Longest run of such a batch, ms: what has just missed it waits that long. */
+const SPARING_RUN_MS = 10;
+/** Share of the rate of single requests from which on such a batch is measured a second time. */
+const HOPEFUL = 0.9;
 
 /** Ways to use all cores with one request in a run, what is fixed aside; the plain one, a thread for each core, first. */
 export function candidatesOf(cores: number, fixed: FixedParts): Candidate[] {
@@ -57,6 +68,39 @@ function isBetter(speed: Speed, chosen: Speed, best: number): boolean {
   if (speed.loneMs !== chosen.loneMs && speed.threads !== chosen.threads)
     return speed.loneMs < chosen.loneMs;
   return speed.maxBatch < chosen.maxBatch;
+}
+
+/**
+ * Batches, the largest first, that may be taken where none is faster. Each run costs this process and the worker some 60 us for its messages, which measuring in the
+ * worker doesn't see: requests that wait anyway share them.
+ */
+export function sparingCandidates(single: Speed, speeds: readonly Speed[]): Speed[] {
+  return speeds
+    .filter(
+      ({ workers, threads, maxBatch, runMs, perSecond }) =>
+        single.maxBatch === 1 &&
+        workers === single.workers &&
+        threads === single.threads &&
+        maxBatch > 1 &&
+        maxBatch <= SPARING_BATCH &&
+        runMs <= SPARING_RUN_MS &&
+        perSecond >= single.perSecond * HOPEFUL,
+    )
+    .sort((one, other) => other.maxBatch - one.maxBatch);
+}
+
+/** Whether a batch computes its requests as fast as they are one by one. */
+export function isAsFast(batch: Speed, single: Speed): boolean {
+  return batch.runMs <= SPARING_RUN_MS && batch.perSecond >= single.perSecond * AS_GOOD;
+}
+
+/** Two measurements of the same. */
+export function meanOf(first: Speed, second: Speed): Speed {
+  return {
+    ...first,
+    perSecond: (first.perSecond + second.perSecond) / 2,
+    runMs: (first.runMs + second.runMs) / 2,
+  };
 }
 
 /** Why it was chosen, with the figures of all. */

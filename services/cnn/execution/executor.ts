@@ -38,7 +38,14 @@ import type { TuningKey } from './tuning-file.js';
 /** The limits that concern running models. */
 export type ExecutionLimits = Pick<
   CnnLimits,
-  'workers' | 'threads' | 'max_batch' | 'max_delay_ms' | 'tune' | 'max_compute_ms' | 'max_queued'
+  | 'workers'
+  | 'threads'
+  | 'max_batch'
+  | 'max_delay_ms'
+  | 'tune'
+  | 'max_compute_ms'
+  | 'max_queued'
+  | 'max_output_bytes'
 >;
 
 export interface ExecutorOptions {
@@ -126,8 +133,9 @@ class ThreadedExecutor implements ModelExecutor, Host, TunerHost {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
-    this.#tuner.end();
+    const measured = this.#tuner.end();
     await this.#dispatcher.end([...this.#models.keys()]);
+    await measured;
   }
 
   check(model: ServedModel, deadlineMs: number): void {
@@ -182,6 +190,10 @@ class ThreadedExecutor implements ModelExecutor, Host, TunerHost {
     if (model.workers.size > 0) return;
     this.#dispatcher.removeModel(model, noWorker(model));
     this.rearranged(model);
+  }
+
+  get maxOutputBytes(): number {
+    return this.#options.limits.max_output_bytes;
   }
 
   get isIdle(): boolean {

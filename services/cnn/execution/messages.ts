@@ -16,6 +16,8 @@ export interface SessionSource {
   readonly example: readonly NamedTensor[];
   /** A first run that fails means that the model can't be used. */
   readonly exampleMustRun: boolean;
+  /** Of all outputs of a request; past it the request fails. */
+  readonly maxOutputBytes: number;
 }
 
 /** Inputs of one request, as they travel to a worker. */

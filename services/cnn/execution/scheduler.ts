@@ -5,6 +5,8 @@ import type { QueueSettings, Waiting } from './model-queue.js';
 const DEPTH = 2;
 /** Longest run that is worth a batch at the door, ms. Beside longer ones the gap doesn't count, but a free worker could have taken it. */
 const SHORT_RUN_MS = 20;
+/** Share of the time of a lone request from which on one among others counts as no faster. */
+const AS_SLOW = 0.9;
 
 /** Some requests that run together on a worker. */
 export interface Batch<Item extends Waiting> {
@@ -174,10 +176,7 @@ export class BatchScheduler<Item extends Waiting> {
       if (other !== queue && shareWorker(other, queue))
         work += Math.min(other.length * other.requestMs, ownMs + queue.requestMs);
     for (const worker of queue.workers)
-      for (const { batch, startedMs } of this.#workers.get(worker) ?? []) {
-        const runMs = batch.items.length * (this.#queues.get(batch.model)?.requestMs ?? 0);
-        work += Math.max(0, runMs - (startedMs === undefined ? 0 : nowMs - startedMs));
-      }
+      for (const slot of this.#workers.get(worker) ?? []) work += this.#leftMs(slot, nowMs);
     return work / workers;
   }
 
@@ -193,6 +192,24 @@ export class BatchScheduler<Item extends Waiting> {
     return free;
   }
 
+  /** Workers that are free or will be before another request of a batch would be computed: a batch leaves them their share. At least 1. */
+  #soonFree(queue: ModelQueue<Item>, nowMs: number): number {
+    let count = 0;
+    for (const worker of queue.workers) {
+      const [running, next] = this.#workers.get(worker) ?? [];
+      if (next) continue;
+      const leftMs = running ? this.#leftMs(running, nowMs) : 0;
+      if (!running || leftMs < queue.requestMs) count++;
+    }
+    return Math.max(1, count);
+  }
+
+  /** Time until a batch has ended, by how long others took. */
+  #leftMs({ batch, startedMs }: Slot<Item>, nowMs: number): number {
+    const runMs = batch.items.length * (this.#queues.get(batch.model)?.requestMs ?? 0);
+    return Math.max(0, runMs - (startedMs === undefined ? 0 : nowMs - startedMs));
+  }
+
   #schedule(nowMs: number): Decision<Item>[] {
     const decisions: Decision<Item>[] = [];
     for (let depth = 0; depth < DEPTH; depth++)
@@ -206,9 +223,8 @@ export class BatchScheduler<Item extends Waiting> {
       const chosen = this.#nextModel(worker, slots.length > 0, nowMs);
       if (!chosen) return;
       const [model, queue] = chosen;
-      const free = Math.max(1, this.#freeWorkers(queue).length);
-      const share = slots.length > 0 ? queue.length : Math.ceil(queue.length / free);
-      const { items, dropped } = queue.take(share, nowMs);
+      const sharers = slots.length > 0 ? queue.workers.size : this.#soonFree(queue, nowMs);
+      const { items, dropped } = queue.take(Math.ceil(queue.length / sharers), nowMs);
       for (const drop of dropped) decisions.push({ kind: 'drop', ...drop });
       if (items.length === 0) continue;
       const batch = { worker, model, items };
@@ -244,14 +260,15 @@ export class BatchScheduler<Item extends Waiting> {
   }
 }
 
-/** Only what would wait even if another worker became free. */
+/** Only what would wait even if another worker became free; where a batch computes faster, only a full one. */
 function isWorthTheDoor(queue: ModelQueue<Waiting>): boolean {
   const { maxBatch, maxDelayMs } = queue.settings;
+  const least = queue.requestMs < AS_SLOW * queue.loneMs ? maxBatch : 1;
   return (
     maxDelayMs === 0 &&
     queue.requestMs > 0 &&
     queue.requestMs * maxBatch < SHORT_RUN_MS &&
-    queue.length >= queue.workers.size * maxBatch
+    queue.length >= queue.workers.size * least
   );
 }
 

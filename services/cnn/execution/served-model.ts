@@ -10,6 +10,8 @@ import type { SessionSource } from './messages.js';
 /** What a model needs of its executor. */
 export interface Host {
   readonly lanes: readonly Lane[];
+  /** Of all outputs of a request. */
+  readonly maxOutputBytes: number;
   /** Workers, those with the fewest models first. */
   leastUsed(): number[];
   /** The worker has the model now. */
@@ -34,11 +36,12 @@ export class ServedModel implements LoadedModel {
   /** Workers that have or get it. */
   readonly workers = new Set<number>();
   arrangement: Arrangement;
-  memoryBytes = 0;
   state: 'loading' | 'serving' | 'unloading' = 'loading';
   /** Name of its sessions in the workers: another one for another number of threads. */
   sessionKey: string;
   #generation = 1;
+  /** About what one worker's session takes. */
+  #sessionBytes = 0;
   #unloaded: Promise<void> | undefined;
   readonly #host: Host;
 
@@ -48,6 +51,11 @@ export class ServedModel implements LoadedModel {
     this.arrangement = arrangement;
     this.#host = host;
     this.sessionKey = `${key}.1`;
+  }
+
+  /** By the arrangement in force: another one takes another number of sessions. */
+  get memoryBytes(): number {
+    return this.#sessionBytes * this.arrangement.workers;
   }
 
   /** Resolves when the first worker has it; the others follow. */
@@ -137,6 +145,7 @@ export class ServedModel implements LoadedModel {
       extraOutput:
         extraOutput && !outputs.includes(extraOutput.name) ? extraOutput.name : undefined,
       ...{ example: tensors, exampleMustRun: mustRun },
+      maxOutputBytes: this.#host.maxOutputBytes,
     };
   }
 
@@ -144,11 +153,10 @@ export class ServedModel implements LoadedModel {
     this.workers.add(worker);
     const loaded = await this.#load(worker, this.sessionKey, this.arrangement.threads);
     // What the process grew by is an estimate that other work disturbs, so it only counts within reason.
-    const sessionBytes = Math.min(
+    this.#sessionBytes = Math.min(
       Math.max(loaded.fileBytes, loaded.residentBytes),
       4 * loaded.fileBytes + 64 * 1024 ** 2,
     );
-    this.memoryBytes = sessionBytes * this.arrangement.workers;
   }
 
   async #load(worker: number, model: string, threads: number) {

@@ -1,14 +1,21 @@
-import { cpus } from 'node:os';
-
 import type { Clock } from '../../../runtime/clock.js';
 import { messageOf } from '../../../runtime/errors.js';
 import type { Logger } from '../../../runtime/logger.js';
 import type { Arrangement } from '../serving.js';
 import { isBatchable } from './arrangement.js';
 import type { FixedParts } from './arrangement.js';
-import { batchCandidatesOf, candidatesOf, choose, reasonOf } from './choice.js';
+import {
+  batchCandidatesOf,
+  candidatesOf,
+  choose,
+  isAsFast,
+  meanOf,
+  reasonOf,
+  sparingCandidates,
+} from './choice.js';
 import type { Candidate, Speed } from './choice.js';
 import type { Lane } from './lane.js';
+import { machineTimes, othersShare } from './machine-load.js';
 import type { Measured } from './messages.js';
 import type { ServedModel } from './served-model.js';
 
@@ -87,11 +94,12 @@ export class Tuner {
     if (this.#active) Atomics.store(this.#stop, 0, 1);
   }
 
-  /** Ends measuring for good. */
-  end(): void {
+  /** Ends measuring for good; resolves when what was found before has been told. The lanes have to end too. */
+  async end(): Promise<void> {
     this.#ended = true;
     this.#cancel?.();
     Atomics.store(this.#stop, 0, 1);
+    await this.#active;
   }
 
   #arm(): void {
@@ -173,11 +181,19 @@ export class Tuner {
       if (found.length === 0) notes.push('its requests run one by one');
       speeds.push(...found);
     }
-    const chosen = await this.#confirmed(model, speeds);
+    const confirmed = await this.#confirmed(model, speeds);
+    if (!confirmed || this.#isStopped()) return undefined;
+    const maxDelayMs = fixed.maxDelayMs ?? 0;
+    // Where requests wait for others, only a batch that computes faster is worth it.
+    const chosen = maxDelayMs > 0 ? confirmed : await this.#sparing(model, confirmed, speeds);
     if (!chosen || this.#isStopped()) return undefined;
     const { workers, threads, maxBatch } = chosen;
+    if (chosen !== confirmed)
+      notes.push(
+        `${String(maxBatch)} that wait anyway compute as fast together and spare messages`,
+      );
     const reason = reasonOf(chosen, speeds, notes);
-    return { workers, threads, maxBatch, maxDelayMs: fixed.maxDelayMs ?? 0, reason };
+    return { workers, threads, maxBatch, maxDelayMs, reason };
   }
 
   /** The best, measured a second time against the plain one: of many measurements one is too good by chance. */
@@ -189,9 +205,28 @@ export class Tuner {
     for (const first of [plain, best]) {
       const second = await this.#speedOf(model, first);
       if (!second) return undefined;
-      again.push({ ...first, perSecond: (first.perSecond + second.perSecond) / 2 });
+      again.push(meanOf(first, second));
     }
     return choose(again) === again[1] ? best : plain;
+  }
+
+  /** The largest batch that is as fast as single requests in two measurements; the single ones where there is none. */
+  async #sparing(
+    model: ServedModel,
+    single: Speed,
+    speeds: readonly Speed[],
+  ): Promise<Speed | undefined> {
+    const candidates = sparingCandidates(single, speeds);
+    if (candidates.length === 0) return single;
+    const second = await this.#speedOf(model, single);
+    if (!second) return undefined;
+    const mean = meanOf(single, second);
+    for (const batch of candidates) {
+      const again = await this.#speedOf(model, batch);
+      if (!again) return undefined;
+      if (isAsFast(meanOf(batch, again), mean)) return batch;
+    }
+    return single;
   }
 
   /** One request in a run at first alone, then on all workers. */
@@ -201,7 +236,7 @@ export class Tuner {
       if (!lone || this.#isStopped()) return undefined;
       const all = await this.#run(sessions, candidate.maxBatch, FULL_MS);
       if (this.#isStopped()) return undefined;
-      return { ...candidate, loneMs: lone.runMs, perSecond: rateOf(all, candidate.maxBatch) };
+      return { ...candidate, loneMs: lone.runMs, ...reachedBy(all, candidate.maxBatch) };
     });
   }
 
@@ -222,8 +257,7 @@ export class Tuner {
         if (!hasTime()) break;
         const all = await this.#run(sessions, candidate.maxBatch, FULL_MS);
         if (this.#isStopped()) return undefined;
-        const perSecond = rateOf(all, candidate.maxBatch);
-        speeds.push({ ...candidate, loneMs: best.loneMs, perSecond });
+        speeds.push({ ...candidate, loneMs: best.loneMs, ...reachedBy(all, candidate.maxBatch) });
         // What two and four gain nothing by, larger ones don't either; they would only take memory.
         if (
           candidate.maxBatch >= ENOUGH_BATCH &&
@@ -281,34 +315,10 @@ interface Session {
   readonly key: string;
 }
 
-function rateOf(all: readonly Measured[], batch: number): number {
-  return all.reduce(
+function reachedBy(all: readonly Measured[], batch: number): Pick<Speed, 'perSecond' | 'runMs'> {
+  const perSecond = all.reduce(
     (sum, { runs, elapsedMs }) => sum + (elapsedMs > 0 ? (runs * batch * 1000) / elapsedMs : 0),
     0,
   );
-}
-
-interface MachineTimes {
-  readonly busyMs: number;
-  readonly totalMs: number;
-  readonly ownMs: number;
-}
-
-function machineTimes(): MachineTimes {
-  let [busyMs, totalMs] = [0, 0];
-  for (const { times } of cpus()) {
-    const { user, nice, sys, irq, idle } = times;
-    busyMs += user + nice + sys + irq;
-    totalMs += user + nice + sys + irq + idle;
-  }
-  const own = process.cpuUsage();
-  return { busyMs, totalMs, ownMs: (own.user + own.system) / 1000 };
-}
-
-/** Share of the machine that other processes have used since then. */
-function othersShare(since: MachineTimes): number {
-  const now = machineTimes();
-  const totalMs = now.totalMs - since.totalMs;
-  const othersMs = now.busyMs - since.busyMs - (now.ownMs - since.ownMs);
-  return totalMs > 0 ? Math.max(0, othersMs) / totalMs : 0;
+  return { perSecond, runMs: Math.max(...all.map(({ runMs }) => runMs)) };
 }

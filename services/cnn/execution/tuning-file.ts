@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { messageOf, systemCodeOf } from '../../../runtime/errors.js';
 import type { Logger } from '../../../runtime/logger.js';
 import type { Arrangement } from '../serving.js';
+import { RULES_VERSION } from './choice.js';
 
 const arrangementSchema = z.strictObject({
   workers: z.int().min(1),
@@ -69,5 +70,6 @@ export class TuningFile {
 
 function textOf({ sha256, cores, fixed, runtime }: TuningKey): string {
   const [cpu] = cpus();
-  return [sha256, cpu?.model ?? 'unknown', `${String(cores)} cores`, runtime, fixed].join(' | ');
+  const [machine, rules] = [cpu?.model ?? 'unknown', `rules ${String(RULES_VERSION)}`];
+  return [sha256, machine, `${String(cores)} cores`, runtime, fixed, rules].join(' | ');
 }

@@ -34,7 +34,8 @@ async function load(model: string, source: SessionSource): Promise<TaskReplies['
   const startedAt = performance.now();
   const before = process.memoryUsage.rss();
   const loaded = await loadSession(source);
-  models.set(model, { ...loaded, source, runner: new BatchRunner(loaded.session, inputs) });
+  const runner = new BatchRunner(loaded.session, inputs, source.maxOutputBytes);
+  models.set(model, { ...loaded, source, runner });
   const { fileBytes } = loaded;
   const residentBytes = Math.max(0, process.memoryUsage.rss() - before);
   return { loadMs: performance.now() - startedAt, fileBytes, residentBytes };

@@ -46,14 +46,6 @@ function tableOf({ scale, mean, std }: PixelInput, channel: number): Float32Arra
   return Float32Array.from({ length: BYTE_VALUES }, (_, byte) => byte * factor - offset);
 }
 
-/** Pixels (interleaved, RGB or grey) as the tensor that the card describes. */
-export function toTensor(pixels: Uint8Array, input: PixelInput): Float32Array {
-  const writer = new PixelWriter(input);
-  const tensor = new Float32Array(writer.length);
-  writer.write(pixels, tensor);
-  return tensor;
-}
-
 /** Shape of the tensor of so many pictures. */
 export function shapeOf(
   { width, height, channels, layout }: Omit<PixelInput, 'name'>,

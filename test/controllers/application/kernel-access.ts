@@ -73,9 +73,46 @@ export class MemoryAccess implements KernelAccess {
     return () => this.#epochListeners.delete(listener);
   }
 
+  /** Whether the application node leads; the listeners hear when it begins to. */
+  isLeader = true;
+  readonly #leadsListeners = new Set<() => void>();
+
+  leads(): boolean {
+    return this.isLeader;
+  }
+
+  onLeads(listener: () => void): () => void {
+    this.#leadsListeners.add(listener);
+    return () => this.#leadsListeners.delete(listener);
+  }
+
+  /** The application node begins to lead. */
+  lead(): void {
+    this.isLeader = true;
+    for (const listener of [...this.#leadsListeners]) listener();
+  }
+
   members(): readonly Member[] {
     return this.directory.members();
   }
+
+  onMembers(listener: () => void): () => void {
+    return this.directory.subscribe(listener);
+  }
+
+  /** What it is to be above. */
+  readonly steppedBack: bigint[] = [];
+
+  stepBack(above: bigint): Promise<void> {
+    this.steppedBack.push(above);
+    return Promise.resolve();
+  }
+
+  observe: KernelAccess['observe'] = (key, observation) => {
+    this.directory.observe(key, observation);
+  };
+
+  standingOf: KernelAccess['standingOf'] = (key) => this.directory.standingOf(key);
 
   pick(type: string): Member {
     return this.directory.pick(type);

@@ -47,6 +47,34 @@ async function attempted(run: RunRecord, attempts: number): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }
 
+suite('a run whose member is missing', (test) => {
+  test('steps aside, and waits for its turn when the member is back', async () => {
+    await using access = new MemoryAccess();
+    const { run, ended } = start(access);
+    const order: string[] = [];
+    let makeRoom = (): void => undefined;
+    const isAside = new Promise<void>((resolve) => {
+      run.occupy({
+        leave: () => {
+          order.push('aside');
+          resolve();
+        },
+        comeBack: () => {
+          order.push('back');
+          return new Promise((done) => (makeRoom = done));
+        },
+      });
+    });
+    await isAside;
+    access.join('math-1', [increment], 1);
+    while (!order.includes('back')) await new Promise((resolve) => setImmediate(resolve));
+    assert.is(access.world.carried.length, 0);
+    makeRoom();
+    await ended;
+    assert.equal([run.ended?.state, order], [RunState.SUCCEEDED, ['aside', 'back']]);
+  });
+});
+
 suite('runner', (test) => {
   test('ring and star have the same result and receipts', async () => {
     for (const topology of [Topology.RING, Topology.STAR]) {

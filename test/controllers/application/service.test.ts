@@ -1,5 +1,6 @@
 import { Metadata, status } from '@grpc/grpc-js';
 
+import { RunAdmission } from '../../../controllers/application/run-admission.js';
 import { Runner } from '../../../controllers/application/runner.js';
 import { applicationService } from '../../../controllers/application/service.js';
 import type { CallContext } from '../../../controllers/kernel/calls.js';
@@ -17,26 +18,30 @@ import type {
 } from '../../../protos/gen/fractory/v1/application.js';
 import type { Value } from '../../../protos/gen/fractory/v1/value.js';
 import { integerValue } from '../../../protos/values.js';
+import { systemClock } from '../../../runtime/clock.js';
 import { FractoryError } from '../../../runtime/errors.js';
 import type { StatusCode } from '../../../runtime/errors.js';
 import { silentLogger } from '../../../runtime/logger.js';
-import { RunTable } from '../../../services/application/run-table.js';
 import { assert, rejects, suite } from '../../suite.js';
 import { chain, graph, map, one, step } from '../../services/application/graphs.js';
 import { increment, operation } from '../kernel/kernels.js';
 import { MemoryAccess } from './kernel-access.js';
+import { MemoryJournalFiles } from './memory-journal.js';
 import { Operations } from './operations.js';
+import { ownerOf } from './owners.js';
 
 const hang = operation('math.add', () => new Promise<Value>(() => undefined));
 
 function serve(access: MemoryAccess) {
-  const runs = new RunTable({ maxRuns: 4, maxRemembered: 4, maxRememberedBytes: 100_000 });
+  const { runs, durable } = ownerOf(access, new MemoryJournalFiles(), { maxRuns: 4 });
   const runner = new Runner(access, silentLogger());
   const { handlers } = applicationService({
     member: 'application-1',
     kernel: access,
     runs,
     runner,
+    durable,
+    admission: new RunAdmission({ maxRuns: 8, maxWaiting: 4, clock: systemClock }),
   });
   const context: CallContext = {
     ...{ signal: new AbortController().signal, budgetMs: 1000, metadata: new Metadata() },
@@ -47,18 +52,28 @@ function serve(access: MemoryAccess) {
     if (handler?.kind !== 'unary') throw new Error(`${method} is not unary`);
     return (await handler.handle(request, context)) as R;
   };
-  const stream = (request: Partial<RunRequest>): AsyncIterable<RunResponse> => {
-    const handler = handlers['run'];
-    if (handler?.kind !== 'serverStream') throw new Error('run is not a stream');
-    const whole = { run: 'r', graph: chain(2, 1n), topology: 0, budgetMs: 0, ...request };
-    return handler.handle(whole, context) as AsyncIterable<RunResponse>;
+  const stream = (
+    request: Partial<RunRequest>,
+    method: 'run' | 'watch' = 'run',
+  ): AsyncIterable<RunResponse> => {
+    const handler = handlers[method];
+    if (handler?.kind !== 'serverStream') throw new Error(`${method} is not a stream`);
+    const graphs = { graph: chain(2, 1n), topology: 0, budgetMs: 0, durable: false };
+    return handler.handle(
+      { run: 'r', ...graphs, ...request },
+      context,
+    ) as AsyncIterable<RunResponse>;
   };
-  const run = async (request: Partial<RunRequest> = {}): Promise<RunEvent[]> => {
+  const run = async (
+    request: Partial<RunRequest> = {},
+    method: 'run' | 'watch' = 'run',
+  ): Promise<RunEvent[]> => {
     const events: RunEvent[] = [];
-    for await (const { event } of stream(request)) if (event) events.push(event);
+    for await (const { event } of stream(request, method)) if (event) events.push(event);
     return events;
   };
-  return { call, run, stream, runs };
+  const watch = (id: string) => run({ run: id }, 'watch');
+  return { call, run, watch, stream, runs };
 }
 
 const lastOf = (events: readonly RunEvent[]) => {
@@ -80,6 +95,34 @@ suite('fractory.v1.ApplicationService', (test) => {
     const { run: known } = await call<ApplicationServiceGetResponse>('get', { run: 'r' });
     assert.equal([known?.state, known?.graph?.steps.length], [RunState.SUCCEEDED, 2]);
     assert.equal(await run(), events, 'a second Run attaches');
+  });
+
+  test('Watch attaches to a run, also after its end', async () => {
+    const access = new MemoryAccess();
+    access.join('math-1', [hang]);
+    const { run, call, watch } = serve(access);
+    const events = run();
+    await new Promise((resolve) => setImmediate(resolve));
+    const watched = watch('r');
+    await call<CancelResponse>('cancel', { run: 'r' });
+    assert.equal(await watched, await events);
+    assert.equal(await watch('r'), await events);
+    await rejects(watch('x'), FractoryError, { reason: 'RUN_NOT_FOUND' });
+    await rejects(watch('../x'), FractoryError, { code: status.INVALID_ARGUMENT });
+  });
+
+  test('a durable run is told as one, and attaches to no other', async () => {
+    await using access = new MemoryAccess();
+    access.join('math-1', [increment]);
+    const { run, call, watch } = serve(access);
+    const events = await run({ run: 'd', durable: true });
+    assert.equal(lastOf(events)?.result, integerValue(3n));
+    assert.equal(await watch('d'), events);
+    assert.equal(await run({ run: 'd' }), events);
+    const { run: known } = await call<ApplicationServiceGetResponse>('get', { run: 'd' });
+    assert.is(known?.durable, true);
+    await run({ run: 'plain' });
+    await rejects(run({ run: 'plain', durable: true }), FractoryError, { reason: 'RUN_EXISTS' });
   });
 
   test('Run without an id chooses one', async () => {

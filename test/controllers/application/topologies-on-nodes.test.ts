@@ -62,7 +62,8 @@ class Cluster implements AsyncDisposable {
   ): Promise<RunEnded> {
     const run = `r${String(++this.#runs)}`;
     const deadline = Date.now() + budgetMs + 2000;
-    const stream = this.client.run({ run, graph: sent, topology, budgetMs }, { deadline });
+    const request = { run, graph: sent, topology, budgetMs, durable: false };
+    const stream = this.client.run(request, { deadline });
     for await (const { event } of stream as AsyncIterable<RunResponse>) {
       if (event?.event?.$case === 'attempted') begun?.(run);
       if (event?.event?.$case === 'ended') return event.event.value;

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import sharp from 'sharp';
 
 import { cnnTypedService } from '../../../controllers/cnn/service.js';
+import { fetchStoredImage } from '../../../controllers/cnn/stored-image.js';
 import { settings } from '../../../controllers/cnn/settings.js';
 import type { CallContext } from '../../../controllers/kernel/calls.js';
 import type { Peers } from '../../../controllers/kernel/device.js';
@@ -81,6 +82,23 @@ suite('fractory.v1.CnnService', (test) => {
       await rejects(handle(cnn, 'predict', { ...predict, source }, peers), FractoryError, {
         reason: 'IMAGE_TOO_LARGE',
       });
+  });
+
+  test('room is held for a stored picture before it comes, by what it says and what it is', async () => {
+    const { signal } = call;
+    const options = { client: 'admin', name: 'star.png', maxBytes: 10_000, signal };
+    const heldFor = async (peers: Peers): Promise<number[]> => {
+      const held: number[] = [];
+      await fetchStoredImage(peers, { ...options, hold: (bytes) => held.push(bytes) });
+      return held;
+    };
+    assert.equal(await heldFor(storage(Buffer.alloc(900))), [900]);
+    assert.equal(await heldFor(storage(Buffer.alloc(900), 100)), [100, 400, 400]);
+    const hold = (): never => {
+      throw new FractoryError(status.RESOURCE_EXHAUSTED, 'QUEUE_FULL', 'no room');
+    };
+    const refused = fetchStoredImage(storage(Buffer.alloc(900)), { ...options, hold });
+    await rejects(refused, FractoryError, { reason: 'QUEUE_FULL' });
   });
 
   test('a call without a picture, and a bad name, are refused', async () => {

@@ -54,6 +54,8 @@ function storage(files: readonly MadeFile[], gets: string[] = []): Peers {
   const client = {
     list: (
       { prefix, pageToken }: { prefix: string; pageToken: string },
+      _metadata: unknown,
+      _options: unknown,
       done: (error: null, response: unknown) => void,
     ) => {
       const matching = all.filter(({ name }) => name.startsWith(prefix));

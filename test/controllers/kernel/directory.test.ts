@@ -37,6 +37,23 @@ suite('directory', (test) => {
     assert.is(directory.leader('storage')?.id, 'storage-3');
   });
 
+  test('nobody is sent for a moment to a leader whose link broke, where another stands by', () => {
+    const [leader, next] = [1, 2].map((sequence) =>
+      member(`storage-${String(sequence)}`, { sequence, routing: 'leader' }),
+    ) as [Member, Member];
+    const { directory, clock, list } = directoryOf(leader, next);
+    directory.broke(leader);
+    const lost = { code: status.UNAVAILABLE, reason: 'OWNER_LOST' } as const;
+    throws(() => directory.pick('storage'), FractoryError, lost);
+    clock.advance(150);
+    assert.is(directory.pick('storage').id, leader.id, 'only its link may have broken');
+    directory.broke(leader);
+    list.set(next);
+    assert.is(directory.pick('storage').id, next.id, 'there is news');
+    directory.broke(next);
+    assert.is(directory.pick('storage').id, next.id, 'there is no other');
+  });
+
   test('no member is UNAVAILABLE and says of which type', () => {
     const error = throws(() => directoryOf(one).directory.pick('cnn'), FractoryError, {
       code: status.UNAVAILABLE,
@@ -69,6 +86,36 @@ suite('directory', (test) => {
     list.set({ ...one, epoch: 2n }, two);
     assert.not(directory.isSuspected({ ...one, epoch: 2n }));
     assert.not(directory.isSuspected(one), 'the earlier life is forgotten');
+  });
+
+  test('passes over a member that does worse than the others, and tries it again by and by', () => {
+    const { directory, clock } = directoryOf(one, two, three);
+    const picked = (): string[] =>
+      Array.from({ length: 4 }, () => directory.pick('math').id).sort();
+    for (let failed = 0; failed < 5; failed++) directory.suspect(one);
+    assert.is(directory.standingOf(one), 'suspected');
+    clock.advance(4000);
+    assert.is(directory.standingOf(one), 'ejected');
+    assert.equal(picked(), ['math-2', 'math-2', 'math-3', 'math-3']);
+    clock.advance(1000);
+    assert.is(directory.pick('math').id, 'math-1', 'a probe');
+    assert.equal(picked(), ['math-2', 'math-2', 'math-3', 'math-3']);
+    for (let good = 0; good < 3; good++) {
+      directory.observe(one, { kind: 'answered' });
+      if (good < 2) assert.is(directory.pick('math').id, 'math-1');
+    }
+    assert.is(directory.standingOf(one), 'trusted');
+  });
+
+  test('a leader is used whatever it does', () => {
+    const leader = member('storage-1', { routing: 'leader' });
+    const { directory } = directoryOf(
+      leader,
+      member('storage-2', { routing: 'leader', sequence: 2 }),
+    );
+    for (let failed = 0; failed < 9; failed++) directory.observe(leader, { kind: 'failed' });
+    assert.is(directory.standingOf(leader), 'trusted');
+    assert.is(directory.pick('storage').id, 'storage-1');
   });
 
   test('knows members by id and epoch', () => {

@@ -3,6 +3,7 @@ import { EventEmitter, once } from 'node:events';
 import { Metadata, Server, ServerCredentials, status } from '@grpc/grpc-js';
 import type { ServiceError, UntypedHandleCall } from '@grpc/grpc-js';
 
+import { CallRoom } from '../../../controllers/kernel/call-room.js';
 import { clientStream, serverStream, unary } from '../../../controllers/kernel/calls.js';
 import type { CallContext, MethodHandler } from '../../../controllers/kernel/calls.js';
 import { grpcHandler } from '../../../controllers/kernel/grpc-handlers.js';
@@ -37,13 +38,17 @@ interface Served extends AsyncDisposable {
 /** Serves these methods of StorageService behind a real server. */
 async function serve(
   methods: Partial<Record<'stat' | 'put' | 'get', MethodHandler>>,
-  limits: { budgetMs?: number; check?: () => void } = {},
+  limits: { budgetMs?: number; check?: () => void; most?: number } = {},
 ): Promise<Served> {
   const stopping = new AbortController();
   const ended: string[] = [];
   const events = new EventEmitter();
   const rules = {
     ...{ log: silentLogger(), stopping: stopping.signal },
+    rooms: {
+      calls: new CallRoom(limits.most ?? 100, 'calls under way'),
+      streams: new CallRoom(100, 'streams'),
+    },
     defaultBudgetMs: limits.budgetMs ?? 10_000,
     maxBudgetMs: limits.budgetMs ?? 10_000,
     check: limits.check ?? ((): void => undefined),
@@ -119,6 +124,20 @@ suite('unary calls', (test) => {
         violations,
       );
     }
+  });
+
+  test('more calls than there is room for are refused with word when to come again', async () => {
+    const events = new EventEmitter();
+    const answered = once(events, 'answer').then(() => ANSWER);
+    await using served = await serve({ stat: unary(() => answered) }, { most: 2 });
+    const calls = [stat(served.client), stat(served.client)];
+    const full = { code: status.RESOURCE_EXHAUSTED, reason: 'LIMIT_EXCEEDED' } as const;
+    const error = await rejects(stat(served.client), FractoryError, full);
+    assert.is(error.retryAfterMs, 100);
+    assert.match(error.message, 'calls under way is 3, the limit max_invocations is 2');
+    events.emit('answer');
+    await Promise.all(calls);
+    assert.equal(await stat(served.client), ANSWER, 'room is given back');
   });
 
   test('a bug is INTERNAL, and its text stays here', async () => {

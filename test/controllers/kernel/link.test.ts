@@ -23,6 +23,7 @@ class OneEnd implements FramePipe {
   readonly frames: Frame[] = [];
   readonly arrived: Invocation[] = [];
   readonly released: Release[] = [];
+  readonly leaving: number[] = [];
   readonly lost: FractoryError[] = [];
   readonly greetings: string[] = [];
   takesMore = true;
@@ -33,6 +34,7 @@ class OneEnd implements FramePipe {
       hello: ({ member }) => this.greetings.push(member),
       invocation: (received) => this.arrived.push(received),
       release: (received) => this.released.push(received),
+      leaving: ({ graceMs }) => this.leaving.push(graceMs),
       lost: (cause) => this.lost.push(cause),
     },
     hello,

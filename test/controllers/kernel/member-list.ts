@@ -60,6 +60,17 @@ export class MemberList implements Coordinator {
     return Promise.reject(new Error('nobody registers here'));
   }
 
+  removeMember(id: string, instance: string): Promise<boolean> {
+    const left = this.#members.filter((one) => one.id !== id || one.instance !== instance);
+    const removed = left.length < this.#members.length;
+    if (removed) this.set(...left);
+    return Promise.resolve(removed);
+  }
+
+  expireSession(): Promise<void> {
+    return Promise.resolve();
+  }
+
   close(): Promise<void> {
     return Promise.resolve();
   }

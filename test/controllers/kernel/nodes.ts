@@ -24,17 +24,22 @@ import { createCoordinator } from '../../../zookeeper/create.js';
 import type { Coordinator } from '../../../zookeeper/coordinator.js';
 import { EmbeddedCoordinator } from '../../../zookeeper/embedded/server.js';
 
-const NAMES = { dataCenter: 'test', secret: 'f'.repeat(64) };
+export const SECRET = 'f'.repeat(64);
+const NAMES = { dataCenter: 'test', secret: SECRET };
 
 export interface RunningNode {
   readonly name: string;
-  readonly node: Pick<FractoryNode<unknown>, 'address' | 'start' | 'stop'>;
+  readonly node: Pick<FractoryNode<unknown>, 'address' | 'start' | 'stop' | 'drain'>;
   readonly coordinator: Coordinator;
 }
 
 export interface NodesOptions {
   readonly security?: SecurityConfig;
   readonly limits?: Partial<Limits>;
+  /** `host:port,...` of a ZooKeeper ensemble that runs. Default: the embedded coordinator. */
+  readonly zookeeper?: string;
+  /** Default 2,000: whoever is busy for longer doubts that it leads. */
+  readonly sessionTimeoutMs?: number;
   /** Default: nothing is traced. */
   readonly tracerFor?: (member: string) => Tracer;
 }
@@ -123,8 +128,11 @@ export class Nodes {
     port = 0,
   ): Promise<RunningNode> {
     const log = silentLogger();
+    const { zookeeper, sessionTimeoutMs = 2000 } = this.#options;
     const config = {
-      ...{ kind: 'embedded' as const, connect: this.#coordinator.address, sessionTimeoutMs: 2000 },
+      kind: zookeeper === undefined ? ('embedded' as const) : ('zookeeper' as const),
+      connect: zookeeper ?? this.#coordinator.address,
+      sessionTimeoutMs,
     };
     const coordinator = createCoordinator({ config, ...NAMES, log });
     const type = name.split('-', 1)[0] ?? '';

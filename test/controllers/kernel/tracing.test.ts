@@ -45,7 +45,7 @@ async function run(nodes: Nodes, graph: Graph, topology: Topology = Topology.RIN
   const client = pool.client(ApplicationServiceClient, nodes.node('application-1').node.address);
   const metadata = new Metadata();
   metadata.set('traceparent', CALLED);
-  const request = { run: 'run-1', graph, topology, budgetMs: 5000 };
+  const request = { run: 'run-1', graph, topology, budgetMs: 5000, durable: false };
   const stream = client.run(request, metadata, { deadline: Date.now() + 8000 });
   await once(stream.resume(), 'end');
   pool.close();

@@ -1,9 +1,13 @@
 import { inOrder } from '../../../launcher/cnn/in-order.js';
 import { assert, rejects, suite } from '../../suite.js';
 
-async function* numbers(count: number, taken: { count: number }): AsyncGenerator<number> {
+/** `onTake` hears how many were asked for. */
+async function* numbers(
+  count: number,
+  onTake: (taken: number) => void = () => undefined,
+): AsyncGenerator<number> {
   for (let number = 0; number < count; number++) {
-    taken.count++;
+    onTake(number + 1);
     yield await Promise.resolve(number);
   }
 }
@@ -21,7 +25,7 @@ suite('work in order', (test) => {
     let underWay = 0;
     let most = 0;
     const results = inOrder(
-      numbers(200, { count: 0 }),
+      numbers(200),
       async (number) => {
         most = Math.max(most, ++underWay);
         for (let turn = 0; turn < 10 + ((number * 7) % 11); turn++) await Promise.resolve();
@@ -35,39 +39,43 @@ suite('work in order', (test) => {
   });
 
   test('one that takes long holds back at most so many results', async () => {
-    const taken = { count: 0 };
-    const gate = new AbortController();
-    const opened = new Promise<void>((resolve) => {
-      gate.signal.addEventListener('abort', () => {
-        resolve();
-      });
-    });
+    let taken = 0;
+    let open = (): void => undefined;
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    let most = 0;
     const results = inOrder(
-      numbers(1000, taken),
+      numbers(1000, (count) => {
+        taken = count;
+        // By now the reader has had all turns that it needs to ask for one too many.
+        if (count === 20)
+          setImmediate(() => {
+            most = taken;
+            open();
+          });
+      }),
       async (number) => {
         if (number === 0) await opened;
         return number;
       },
       { concurrency: 4, ahead: 20, signal: never },
     );
-    const all = collect(results);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    assert.is(taken.count, 20);
-    gate.abort();
-    assert.is((await all).length, 1000);
+    assert.is((await collect(results)).length, 1000);
+    assert.is(most, 20);
   });
 
   test('an abort yields what is known, also behind what is not, and waits for nothing', async () => {
     const controller = new AbortController();
     const results = inOrder(
-      numbers(1000, { count: 0 }),
+      numbers(1000),
       (number) => (number === 1 ? new Promise<number>(() => undefined) : Promise.resolve(number)),
       { concurrency: 4, ahead: 6, signal: controller.signal },
     );
-    setTimeout(() => {
+    const all = collect(results);
+    // All that needs no more than turns of promises has happened by then.
+    setImmediate(() => {
       controller.abort();
-    }, 20);
-    assert.equal(await collect(results), [0, 2, 3, 4, 5, 6]);
+    });
+    assert.equal(await all, [0, 2, 3, 4, 5, 6]);
   });
 
   test('an abort ends it also while the source has nothing to give', async () => {
@@ -78,10 +86,11 @@ suite('work in order', (test) => {
     const results = inOrder(silent, (number) => Promise.resolve(number), {
       ...{ concurrency: 1, ahead: 1, signal: controller.signal },
     });
-    setTimeout(() => {
+    const all = collect(results);
+    setImmediate(() => {
       controller.abort();
-    }, 5);
-    assert.equal(await collect(results), []);
+    });
+    assert.equal(await all, []);
   });
 
   test('what the source throws comes behind the results before it', async () => {

@@ -1,4 +1,4 @@
-import { formatRate, parseLatency, parseRate } from '../../../launcher/tax/network/link-shape.js';
+import { formatRate, parseLatency, parseRate } from '../../../launcher/network/link-shape.js';
 import { formatBytes, parseSizes } from '../../../launcher/tax/sizes.js';
 import { assert, suite } from '../../suite.js';
 

@@ -5,12 +5,6 @@ import path from 'node:path';
 import sharp from 'sharp';
 
 import { identify } from '../../../launcher/process-identity.js';
-import {
-  latencyCommand,
-  nodeCommands,
-  rateCommand,
-  switchCommands,
-} from '../../../launcher/tax/network/network-commands.js';
 import { payloadOf } from '../../../launcher/tax/payload.js';
 import { makeStateFolder, removeLeftovers } from '../../../launcher/tax/state-folder.js';
 import { taxIni } from '../../../launcher/tax/tax-ini.js';
@@ -69,37 +63,6 @@ suite('workloads', (test) => {
     assert.match(layered, /\[storage_controller\]\n[^[]*backend = block\n/);
     assert.match(layered, /\[Security\]\nmode = token\ntoken_file = \/t\n/);
     assert.match(layered, '[block_controller]');
-  });
-});
-
-suite('commands of the private network', (test) => {
-  test('a node gets a namespace, a link to the bridge and an address of its own', () => {
-    const lines = nodeCommands({ namespace: 'n', number: 2 }, 's').map((line) => line.join(' '));
-    assert.equal(lines, [
-      'ip netns add n',
-      'ip -n n link set lo up',
-      'ip -n n link add eth0 type veth peer name port2 netns s',
-      'ip -n n address add 10.231.0.12/24 dev eth0',
-      'ip -n n link set eth0 up',
-      'ip -n s link set port2 master bridge0 up',
-    ]);
-    assert.ok(switchCommands('s').some((line) => line.join(' ') === 'ip netns add s'));
-  });
-
-  test('the rate stands alone or behind the delay; fast links have more credit', () => {
-    const gigabit = rateCommand('n', { bitsPerSecond: 1e9 }, false).join(' ');
-    assert.is(
-      gigabit,
-      'tc -n n qdisc add dev eth0 root tbf rate 1000000000bit burst 32768 latency 100ms',
-    );
-    assert.match(
-      rateCommand('n', { bitsPerSecond: 10e9 }, true).join(' '),
-      / parent 1:1 handle 10: tbf rate 10000000000bit burst 125000 /,
-    );
-    assert.is(
-      latencyCommand('n', 100).join(' '),
-      'tc -n n qdisc add dev eth0 root handle 1: netem delay 100us limit 100000',
-    );
   });
 });
 

@@ -1,9 +1,6 @@
-import { once } from 'node:events';
-import { spawn } from 'node:child_process';
 import { copyFile, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import fc from 'fast-check';
 
@@ -13,6 +10,7 @@ import { BlockDevice } from '../../../services/block/device.js';
 import { DEFAULT_BLOCK_LIMITS } from '../../../services/block/limits.js';
 import { assert, rejects, suite } from '../../suite.js';
 import { BLOCK, deviceFolder, readWhole } from './fixture.js';
+import { DeviceKillRounds } from './kill-rounds.js';
 
 type Step =
   | { readonly act: 'allocate'; readonly blocks: number }
@@ -108,33 +106,10 @@ suite('block device against byte arrays', (test) => {
     'a process that is killed at any moment leaves all that it was told, and no lock',
     async () => {
       await using folder = await deviceFolder();
-      const script = path.join(path.dirname(fileURLToPath(import.meta.url)), 'allocator.js');
-      const held = new Map<string, string>();
-      for (let round = 0; round < 6; round++) {
-        const child = spawn(process.execPath, [script, folder.file, ...held.keys()], {
-          stdio: ['ignore', 'pipe', 'inherit'],
-        });
-        let output = '';
-        child.stdout.on('data', (data: Buffer) => {
-          output += data.toString();
-        });
-        const closed = once(child, 'close');
-        await once(child.stdout, 'data');
-        setTimeout(() => child.kill('SIGKILL'), Math.random() * 80);
-        await closed;
-        // The last line may be cut; what it would say happened, or did not.
-        for (const line of output.split('\n').slice(0, -1)) {
-          const [act, id = '', letter = ''] = line.split(' ');
-          if (act === 'has') held.set(id, letter);
-          else if (act === 'frees') held.delete(id);
-        }
-        await using device = await folder.open({ capacityBytes: 2048 * BLOCK });
-        for (const [id, letter] of held) {
-          await using content = device.content([id]);
-          const expected = Buffer.alloc(content.sizeBytes, letter);
-          assert.ok((await readWhole(content)).equals(expected), `${id} ${letter}`);
-        }
-      }
+      const rounds = new DeviceKillRounds(folder.file, Math.random);
+      await rounds.run(6);
+      assert.equal([rounds.kills, rounds.lost], [6, 0]);
+      assert.ok(rounds.acknowledged > 0);
     },
     { timeoutMs: 60_000 },
   );

@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url';
 
 import { DEFAULT_CNN_LIMITS } from '../../../services/cnn/limits.js';
 import type { CnnLimits } from '../../../services/cnn/limits.js';
+import type { Picture } from '../../../services/cnn/picture.js';
 import { CnnService } from '../../../services/cnn/service.js';
-import type { Picture } from '../../../services/cnn/service.js';
 
 /** Folder of the product: tests run from dist/test/services/cnn. */
 export const productRoot = fileURLToPath(new URL('../../../../', import.meta.url));

@@ -6,6 +6,7 @@ import type { Sharp } from 'sharp';
 
 import { FractoryError } from '../../../runtime/errors.js';
 import type { Card } from '../../../services/cnn/card.js';
+import type { Picture } from '../../../services/cnn/picture.js';
 import { assert, rejects, suite } from '../../suite.js';
 import { encoded, openCnn, shippedModels, temporaryFolder } from './fixture.js';
 import { averagingCard, installModel } from './onnx-model.js';
@@ -199,6 +200,43 @@ suite('pictures that are refused', (test) => {
     assert.ok((refused?.reason as FractoryError).retryAfterMs);
     assert.is(results.filter((result) => result.status === 'fulfilled').length, 2);
     await cnn.predict(encoded(picture));
+  });
+
+  test('a picture that is elsewhere is fetched once there is a place for it', async () => {
+    await using cnn = await openCnn([shippedModels], { max_queued: 1 });
+    const picture = await photo();
+    const fetches: string[] = [];
+    const stored = (name: string): Picture => ({
+      kind: 'stored',
+      fetch: () => {
+        fetches.push(name);
+        return Promise.resolve(picture);
+      },
+    });
+    const [one, two] = await Promise.allSettled(
+      ['a', 'b'].map((name) => cnn.predict(stored(name))),
+    );
+    assert.equal([one?.status, two?.status, fetches], ['fulfilled', 'rejected', ['a']]);
+  });
+
+  test('pictures that take more than max_queued_bytes together are refused, those to be fetched before they come', async () => {
+    const picture = await photo();
+    await using cnn = await openCnn([shippedModels], { max_queued_bytes: picture.length + 10 });
+    const beyond: Picture = {
+      kind: 'stored',
+      fetch: (hold) => {
+        hold(11);
+        return Promise.reject(new Error('it came'));
+      },
+    };
+    const results = await Promise.allSettled([cnn.predict(encoded(picture)), cnn.predict(beyond)]);
+    assert.equal(
+      results.map((result) => result.status),
+      ['fulfilled', 'rejected'],
+    );
+    const error = (results[1] as PromiseRejectedResult).reason as FractoryError;
+    assert.equal([error.reason, error.metadata['limit']], ['QUEUE_FULL', 'max_queued_bytes']);
+    assert.ok(error.retryAfterMs);
   });
 });
 

@@ -252,6 +252,28 @@ suite('storage operations', (test) => {
     assert.equal(await perform('delete', WHERE, deletion), deleted);
   });
 
+  test("a reserved client's files are neither read, written, deleted nor listed", async () => {
+    await using fixture = await openStore();
+    const perform = operations(fixture);
+    const reserved = { client: '_runs', name: 'r' };
+    await fixture.store.write(reserved, [Buffer.from('x')]);
+    await fixture.store.write(CAT, [Buffer.from('x')]);
+    const where = { client: textValue('_runs'), name: textValue('r') };
+    for (const [name, args] of [
+      ['read', where],
+      ['write', { ...where, input: textValue('y') }],
+      ['delete', where],
+      ['list', { client: textValue('_runs') }],
+    ] as const)
+      await rejects(perform(name, args), FractoryError, { reason: 'RESERVED_CLIENT' });
+    const listed = toPlain(await perform('list', {})) as { client: string }[];
+    assert.equal(
+      listed.map(({ client }) => client),
+      [CAT.client],
+    );
+    assert.is(await readText(fixture.store, reserved), 'x');
+  });
+
   test('list yields JSON up to its limit', async () => {
     await using fixture = await openStore({ max_page_size: 2 });
     const perform = operations(fixture);

@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readFile, readdir, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { FractoryError } from '../../../runtime/errors.js';
+import { DEFAULT_STORAGE_LIMITS } from '../../../services/storage/limits.js';
 import { Locks } from '../../../services/storage/locks.js';
 import { decode, encode } from '../../../services/storage/metadata.js';
 import { Owner } from '../../../services/storage/owner.js';
+import { FileStore } from '../../../services/storage/store.js';
 import { assert, rejects, suite } from '../../suite.js';
 import { CAT, ended, openStore, readText, startWriter, temporaryFolder } from './fixture.js';
 
@@ -102,7 +105,25 @@ suite('several processes on one folder', (test) => {
       assert.is(await readText(other, CAT), renamed ? 'new' : 'old');
       assert.is((await other.stat(CAT)).version, renamed ? 2n : 1n);
       assert.equal(await fixture.temporaries('admin'), []);
-      assert.is((await other.write(CAT, [Buffer.from('next')])).version, 3n);
+      const { version } = await other.write(CAT, [Buffer.from('next')]);
+      assert.is(version, renamed ? 3n : 2n, 'a write that was never made takes no version');
+    });
+});
+
+suite('a folder that was copied to another disk amid a write', (test) => {
+  for (const leftover of [false, true])
+    test(`has the new content where it was in place${leftover ? ', although its temporary file came back' : ''}`, async () => {
+      await using fixture = await openStore();
+      await fixture.store.write(CAT, [Buffer.from('old')]);
+      const staged = await leaveHalfDone(fixture.root, true);
+      await using copy = await temporaryFolder();
+      execFileSync('cp', ['-r', `${fixture.root}/.`, copy.path]);
+      const temporary = path.join(copy.path, 'admin', '.fractory', 'tmp', staged);
+      if (leftover) await writeFile(temporary, 'new');
+      const store = await FileStore.open(copy.path, DEFAULT_STORAGE_LIMITS);
+      assert.is(await readText(store, CAT), 'new');
+      assert.is((await store.stat(CAT)).version, 2n);
+      assert.is((await store.write(CAT, [Buffer.from('next')])).version, 3n);
     });
 });
 
@@ -121,8 +142,8 @@ async function checkWhole(
   }
 }
 
-/** Puts version 2 of CAT, content `new`, into the state just before or just after its content is renamed. */
-async function leaveHalfDone(root: string, renamed: boolean): Promise<void> {
+/** Puts version 2 of CAT, content `new`, into the state just before or just after its content is renamed; returns the name of its temporary file. */
+async function leaveHalfDone(root: string, renamed: boolean): Promise<string> {
   const folder = path.join(root, 'admin');
   const metadata = path.join(folder, '.fractory', 'meta', 'cat.txt.json');
   const known = decode(CAT, await readFile(metadata, 'utf8'));
@@ -140,6 +161,7 @@ async function leaveHalfDone(root: string, renamed: boolean): Promise<void> {
   };
   await writeFile(metadata, encode({ ...known, lastVersion: 2n, pending: { file, staged } }));
   if (renamed) await rename(temporary, path.join(folder, 'cat.txt'));
+  return staged;
 }
 
 suite('locks', (test) => {

@@ -9,15 +9,17 @@ const lease = (session: number, member: string, registration = 1, type = 'math')
   data: '{}',
 });
 
+const NOW_MS = Date.UTC(2026, 0, 1);
+
 suite('lease table', (test) => {
   test('epochs grow over all types and over restarts, sequences within a type', () => {
-    const table = new LeaseTable(1000);
+    const table = new LeaseTable(NOW_MS);
     const a = table.register(lease(1, 'a'));
     const b = table.register(lease(1, 'b', 2, 'storage'));
     const c = table.register(lease(2, 'c'));
     assert.ok(a.epoch < b.epoch && b.epoch < c.epoch);
     assert.equal([a.sequence, b.sequence, c.sequence], [0n, 0n, 1n]);
-    assert.ok(new LeaseTable(1001).register(lease(1, 'a')).epoch > c.epoch);
+    assert.ok(new LeaseTable(NOW_MS + 1).register(lease(1, 'a')).epoch > c.epoch);
   });
 
   test('a member is there once: a later registration replaces the earlier', () => {

@@ -9,8 +9,10 @@ import type { BulkCertificates } from './transport.js';
 
 /** Connections of all other controllers together. */
 const MAX_CONNECTIONS = 4096;
+/** Connections that have not said yet who they are: one more, and the oldest of them is closed. */
+const MAX_STRANGERS = 256;
 
-export interface BulkServerOptions extends Omit<ServedOptions, 'buffers'> {
+export interface BulkServerOptions extends Omit<ServedOptions, 'buffers' | 'onGreeted'> {
   /** In mtls mode. */
   readonly certificates?: BulkCertificates | undefined;
 }
@@ -20,6 +22,8 @@ export class BulkServer implements AsyncDisposable {
   readonly #options: BulkServerOptions;
   readonly #connections = new Set<ServedConnection>();
   readonly #buffers = new ChunkBuffers(CHUNK_BYTES);
+  /** In the order in which they came. */
+  readonly #strangers = new Set<Socket>();
   /** Those too that have not shown a certificate yet. */
   readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
@@ -83,10 +87,18 @@ export class BulkServer implements AsyncDisposable {
     const connection = new ServedConnection(socket, {
       ...this.#options,
       buffers: this.#buffers,
+      onGreeted: () => this.#strangers.delete(socket),
     });
     this.#connections.add(connection);
+    this.#strangers.add(socket);
     socket.on('close', () => {
       this.#connections.delete(connection);
+      this.#strangers.delete(socket);
     });
+    const [oldest] = this.#strangers;
+    if (oldest && this.#strangers.size > MAX_STRANGERS) {
+      this.#strangers.delete(oldest);
+      oldest.destroy();
+    }
   }
 }

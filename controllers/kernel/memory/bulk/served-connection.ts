@@ -31,6 +31,8 @@ export interface ServedOptions {
   readonly buffers: ChunkBuffers;
   /** How long the other end may take nothing while something is there for it, ms. */
   readonly stallMs: number;
+  /** The caller has shown that it belongs to the data center. */
+  readonly onGreeted?: () => void;
   /** How long a caller may take to say who it is, ms. Default 5000. */
   readonly greetingMs?: number;
   readonly log: Logger;
@@ -119,6 +121,7 @@ export class ServedConnection implements FrameTarget {
     if (hello.dataCenter !== own.hello.dataCenter)
       throw new FramingError(`the caller belongs to ${hello.dataCenter}`);
     this.#peer = hello.member;
+    this.#options.onGreeted?.();
     this.#tally.peer(this.#options.wire(hello.member, 'bulk'));
     this.#send(greetingFrame(own));
     this.#socket.setTimeout(IDLE_MS);

@@ -149,6 +149,72 @@ export function runStateToJSON(object: RunState): string {
   }
 }
 
+/** What the node that tells it thinks of a member, from the calls and runs that it saw. Leaders are used whatever they do. */
+export const Standing = {
+  UNSPECIFIED: 0,
+  TRUSTED: 1,
+  /** SUSPECTED - A connection to it broke just now: passed over for some seconds. */
+  SUSPECTED: 2,
+  /** EJECTED - It failed several times in a row, or was much slower than others of its type: passed over for a time that grows. */
+  EJECTED: 3,
+  /** PROBED - The same, but that time is over: gets one piece of work at a time until some have gone well. */
+  PROBED: 4,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type Standing = typeof Standing[keyof typeof Standing];
+
+export namespace Standing {
+  export type UNSPECIFIED = typeof Standing.UNSPECIFIED;
+  export type TRUSTED = typeof Standing.TRUSTED;
+  export type SUSPECTED = typeof Standing.SUSPECTED;
+  export type EJECTED = typeof Standing.EJECTED;
+  export type PROBED = typeof Standing.PROBED;
+  export type UNRECOGNIZED = typeof Standing.UNRECOGNIZED;
+}
+
+export function standingFromJSON(object: any): Standing {
+  switch (object) {
+    case 0:
+    case "STANDING_UNSPECIFIED":
+      return Standing.UNSPECIFIED;
+    case 1:
+    case "STANDING_TRUSTED":
+      return Standing.TRUSTED;
+    case 2:
+    case "STANDING_SUSPECTED":
+      return Standing.SUSPECTED;
+    case 3:
+    case "STANDING_EJECTED":
+      return Standing.EJECTED;
+    case 4:
+    case "STANDING_PROBED":
+      return Standing.PROBED;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return Standing.UNRECOGNIZED;
+  }
+}
+
+export function standingToJSON(object: Standing): string {
+  switch (object) {
+    case Standing.UNSPECIFIED:
+      return "STANDING_UNSPECIFIED";
+    case Standing.TRUSTED:
+      return "STANDING_TRUSTED";
+    case Standing.SUSPECTED:
+      return "STANDING_SUSPECTED";
+    case Standing.EJECTED:
+      return "STANDING_EJECTED";
+    case Standing.PROBED:
+      return "STANDING_PROBED";
+    case Standing.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
 export interface RunRequest {
   /** Chosen by the client: [A-Za-z0-9._-]{1,64}; empty = the node chooses. */
   run: string;
@@ -156,6 +222,19 @@ export interface RunRequest {
   topology: Topology;
   /** Time for the whole run, retries included; 0 = the node's default. */
   budgetMs: number;
+  /**
+   * The run outlives its application node: it is written down in storage before it is accepted, and the next node that leads takes it up.
+   * Without it, the run ends with its node, and its stream with UNAVAILABLE.
+   */
+  durable: boolean;
+}
+
+export interface ApplicationServiceWatchRequest {
+  run: string;
+}
+
+export interface ApplicationServiceWatchResponse {
+  event?: RunEvent | undefined;
 }
 
 export interface PlanRequest {
@@ -202,7 +281,7 @@ export interface RunEvent {
   } | undefined;
 }
 
-/** The graph was checked and the run exists. */
+/** The graph was checked and the run exists; a durable one is written down. Comes again from a node that took the run up. */
 export interface RunAccepted {
   /** Application node that watches over the run. */
   member: string;
@@ -244,7 +323,11 @@ export interface Run {
   topology: Topology;
   state: RunState;
   startedAtMs: bigint;
-  ended?: RunEnded | undefined;
+  ended?:
+    | RunEnded
+    | undefined;
+  /** It outlives its application node. */
+  durable: boolean;
 }
 
 export interface ApplicationServiceGetRequest {
@@ -294,6 +377,7 @@ export interface Member {
   epoch: bigint;
   leader: boolean;
   pid: number;
+  standing: Standing;
 }
 
 export interface ListOperationsRequest {
@@ -304,7 +388,7 @@ export interface ListOperationsResponse {
 }
 
 function createBaseRunRequest(): RunRequest {
-  return { run: "", graph: undefined, topology: 0, budgetMs: 0 };
+  return { run: "", graph: undefined, topology: 0, budgetMs: 0, durable: false };
 }
 
 export const RunRequest: MessageFns<RunRequest> = {
@@ -320,6 +404,9 @@ export const RunRequest: MessageFns<RunRequest> = {
     }
     if (message.budgetMs !== 0) {
       writer.uint32(32).uint32(message.budgetMs);
+    }
+    if (message.durable !== false) {
+      writer.uint32(40).bool(message.durable);
     }
     return writer;
   },
@@ -369,6 +456,14 @@ export const RunRequest: MessageFns<RunRequest> = {
             message.budgetMs = reader.uint32();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.durable = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -391,6 +486,7 @@ export const RunRequest: MessageFns<RunRequest> = {
         : isSet(object.budget_ms)
         ? globalThis.Number(object.budget_ms)
         : 0,
+      durable: isSet(object.durable) ? globalThis.Boolean(object.durable) : false,
     };
   },
 
@@ -408,6 +504,9 @@ export const RunRequest: MessageFns<RunRequest> = {
     if (message.budgetMs !== 0) {
       obj.budgetMs = Math.round(message.budgetMs);
     }
+    if (message.durable !== false) {
+      obj.durable = message.durable;
+    }
     return obj;
   },
 
@@ -420,6 +519,143 @@ export const RunRequest: MessageFns<RunRequest> = {
     message.graph = (object.graph !== undefined && object.graph !== null) ? Graph.fromPartial(object.graph) : undefined;
     message.topology = object.topology ?? 0;
     message.budgetMs = object.budgetMs ?? 0;
+    message.durable = object.durable ?? false;
+    return message;
+  },
+};
+
+function createBaseApplicationServiceWatchRequest(): ApplicationServiceWatchRequest {
+  return { run: "" };
+}
+
+export const ApplicationServiceWatchRequest: MessageFns<ApplicationServiceWatchRequest> = {
+  encode(message: ApplicationServiceWatchRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.run !== "") {
+      writer.uint32(10).string(message.run);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ApplicationServiceWatchRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseApplicationServiceWatchRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.run = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ApplicationServiceWatchRequest {
+    return { run: isSet(object.run) ? globalThis.String(object.run) : "" };
+  },
+
+  toJSON(message: ApplicationServiceWatchRequest): unknown {
+    const obj: any = {};
+    if (message.run !== "") {
+      obj.run = message.run;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ApplicationServiceWatchRequest>): ApplicationServiceWatchRequest {
+    return ApplicationServiceWatchRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ApplicationServiceWatchRequest>): ApplicationServiceWatchRequest {
+    const message = createBaseApplicationServiceWatchRequest();
+    message.run = object.run ?? "";
+    return message;
+  },
+};
+
+function createBaseApplicationServiceWatchResponse(): ApplicationServiceWatchResponse {
+  return { event: undefined };
+}
+
+export const ApplicationServiceWatchResponse: MessageFns<ApplicationServiceWatchResponse> = {
+  encode(message: ApplicationServiceWatchResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.event !== undefined) {
+      RunEvent.encode(message.event, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ApplicationServiceWatchResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseApplicationServiceWatchResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.event = RunEvent.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ApplicationServiceWatchResponse {
+    return { event: isSet(object.event) ? RunEvent.fromJSON(object.event) : undefined };
+  },
+
+  toJSON(message: ApplicationServiceWatchResponse): unknown {
+    const obj: any = {};
+    if (message.event !== undefined) {
+      obj.event = RunEvent.toJSON(message.event);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ApplicationServiceWatchResponse>): ApplicationServiceWatchResponse {
+    return ApplicationServiceWatchResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ApplicationServiceWatchResponse>): ApplicationServiceWatchResponse {
+    const message = createBaseApplicationServiceWatchResponse();
+    message.event = (object.event !== undefined && object.event !== null)
+      ? RunEvent.fromPartial(object.event)
+      : undefined;
     return message;
   },
 };
@@ -1470,7 +1706,7 @@ export const RunEnded: MessageFns<RunEnded> = {
 };
 
 function createBaseRun(): Run {
-  return { run: "", graph: undefined, topology: 0, state: 0, startedAtMs: 0n, ended: undefined };
+  return { run: "", graph: undefined, topology: 0, state: 0, startedAtMs: 0n, ended: undefined, durable: false };
 }
 
 export const Run: MessageFns<Run> = {
@@ -1495,6 +1731,9 @@ export const Run: MessageFns<Run> = {
     }
     if (message.ended !== undefined) {
       RunEnded.encode(message.ended, writer.uint32(50).fork()).join();
+    }
+    if (message.durable !== false) {
+      writer.uint32(56).bool(message.durable);
     }
     return writer;
   },
@@ -1560,6 +1799,14 @@ export const Run: MessageFns<Run> = {
             message.ended = RunEnded.decode(reader, reader.uint32());
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.durable = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1584,6 +1831,7 @@ export const Run: MessageFns<Run> = {
         ? BigInt(object.started_at_ms)
         : 0n,
       ended: isSet(object.ended) ? RunEnded.fromJSON(object.ended) : undefined,
+      durable: isSet(object.durable) ? globalThis.Boolean(object.durable) : false,
     };
   },
 
@@ -1607,6 +1855,9 @@ export const Run: MessageFns<Run> = {
     if (message.ended !== undefined) {
       obj.ended = RunEnded.toJSON(message.ended);
     }
+    if (message.durable !== false) {
+      obj.durable = message.durable;
+    }
     return obj;
   },
 
@@ -1625,6 +1876,7 @@ export const Run: MessageFns<Run> = {
     message.ended = (object.ended !== undefined && object.ended !== null)
       ? RunEnded.fromPartial(object.ended)
       : undefined;
+    message.durable = object.durable ?? false;
     return message;
   },
 };
@@ -2216,7 +2468,7 @@ export const ListMembersResponse: MessageFns<ListMembersResponse> = {
 };
 
 function createBaseMember(): Member {
-  return { id: "", type: "", address: "", epoch: 0n, leader: false, pid: 0 };
+  return { id: "", type: "", address: "", epoch: 0n, leader: false, pid: 0, standing: 0 };
 }
 
 export const Member: MessageFns<Member> = {
@@ -2241,6 +2493,9 @@ export const Member: MessageFns<Member> = {
     }
     if (message.pid !== 0) {
       writer.uint32(48).uint32(message.pid);
+    }
+    if (message.standing !== 0) {
+      writer.uint32(56).int32(message.standing);
     }
     return writer;
   },
@@ -2306,6 +2561,14 @@ export const Member: MessageFns<Member> = {
             message.pid = reader.uint32();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.standing = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2326,6 +2589,7 @@ export const Member: MessageFns<Member> = {
       epoch: isSet(object.epoch) ? BigInt(object.epoch) : 0n,
       leader: isSet(object.leader) ? globalThis.Boolean(object.leader) : false,
       pid: isSet(object.pid) ? globalThis.Number(object.pid) : 0,
+      standing: isSet(object.standing) ? standingFromJSON(object.standing) : 0,
     };
   },
 
@@ -2349,6 +2613,9 @@ export const Member: MessageFns<Member> = {
     if (message.pid !== 0) {
       obj.pid = Math.round(message.pid);
     }
+    if (message.standing !== 0) {
+      obj.standing = standingToJSON(message.standing);
+    }
     return obj;
   },
 
@@ -2363,6 +2630,7 @@ export const Member: MessageFns<Member> = {
     message.epoch = (object.epoch !== undefined && object.epoch !== null) ? BigInt(object.epoch) : 0n;
     message.leader = object.leader ?? false;
     message.pid = object.pid ?? 0;
+    message.standing = object.standing ?? 0;
     return message;
   },
 };
@@ -2503,6 +2771,22 @@ export const ApplicationServiceService = {
     responseSerialize: (value: RunResponse): Buffer => Buffer.from(RunResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RunResponse => RunResponse.decode(value),
   },
+  /**
+   * Attaches to a run by its id, also after it ended, for as long as it is remembered: all events from the first on. A durable run can be watched at
+   * whichever node leads: it goes on there. NOT_FOUND (RUN_NOT_FOUND) otherwise.
+   */
+  watch: {
+    path: "/fractory.v1.ApplicationService/Watch" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: ApplicationServiceWatchRequest): Buffer =>
+      Buffer.from(ApplicationServiceWatchRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ApplicationServiceWatchRequest => ApplicationServiceWatchRequest.decode(value),
+    responseSerialize: (value: ApplicationServiceWatchResponse): Buffer =>
+      Buffer.from(ApplicationServiceWatchResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ApplicationServiceWatchResponse =>
+      ApplicationServiceWatchResponse.decode(value),
+  },
   /** Checks a graph and says how it would run, without running it. */
   plan: {
     path: "/fractory.v1.ApplicationService/Plan" as const,
@@ -2575,6 +2859,11 @@ export const ApplicationServiceService = {
 export interface ApplicationServiceServer extends UntypedServiceImplementation {
   /** Runs a graph and streams what happens until the run ends. Sending the same id and graph again attaches to the same run. */
   run: handleServerStreamingCall<RunRequest, RunResponse>;
+  /**
+   * Attaches to a run by its id, also after it ended, for as long as it is remembered: all events from the first on. A durable run can be watched at
+   * whichever node leads: it goes on there. NOT_FOUND (RUN_NOT_FOUND) otherwise.
+   */
+  watch: handleServerStreamingCall<ApplicationServiceWatchRequest, ApplicationServiceWatchResponse>;
   /** Checks a graph and says how it would run, without running it. */
   plan: handleUnaryCall<PlanRequest, PlanResponse>;
   /** One run, also after it ended, for as long as it is remembered. */
@@ -2593,6 +2882,19 @@ export interface ApplicationServiceClient extends Client {
   /** Runs a graph and streams what happens until the run ends. Sending the same id and graph again attaches to the same run. */
   run(request: RunRequest, options?: Partial<CallOptions>): ClientReadableStream<RunResponse>;
   run(request: RunRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<RunResponse>;
+  /**
+   * Attaches to a run by its id, also after it ended, for as long as it is remembered: all events from the first on. A durable run can be watched at
+   * whichever node leads: it goes on there. NOT_FOUND (RUN_NOT_FOUND) otherwise.
+   */
+  watch(
+    request: ApplicationServiceWatchRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ApplicationServiceWatchResponse>;
+  watch(
+    request: ApplicationServiceWatchRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ApplicationServiceWatchResponse>;
   /** Checks a graph and says how it would run, without running it. */
   plan(request: PlanRequest, callback: (error: ServiceError | null, response: PlanResponse) => void): ClientUnaryCall;
   plan(

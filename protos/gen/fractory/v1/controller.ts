@@ -294,11 +294,23 @@ export interface DescribeResponse {
   limits: { [key: string]: bigint };
   /** host:port where the node serves `GET /metrics` (HTTP, Prometheus text). */
   metricsAddress: string;
+  /** Whether the node is connected with the coordinator now. */
+  coordinated: boolean;
 }
 
 export interface DescribeResponse_LimitsEntry {
   key: string;
   value: bigint;
+}
+
+export interface DrainRequest {
+  /** How long what has begun may take; 0 = the node's shutdown_grace_ms. Only the first call decides. */
+  graceMs: number;
+}
+
+export interface DrainResponse {
+  /** Operations and calls that had not ended by then. */
+  left: number;
 }
 
 export interface LinkRequest {
@@ -317,7 +329,14 @@ export interface Frame {
     | { $case: "admissions"; value: Admissions }
     | { $case: "refusal"; value: Refusal }
     | { $case: "release"; value: Release }
+    | { $case: "leaving"; value: Leaving }
     | undefined;
+}
+
+/** The sender leaves the data center in good order: it is not in the registry any more, but finishes what it has begun. */
+export interface Leaving {
+  /** How long it may take for that. */
+  graceMs: number;
 }
 
 /** First frame in each direction: who speaks. */
@@ -2736,6 +2755,7 @@ function createBaseDescribeResponse(): DescribeResponse {
     operations: [],
     limits: {},
     metricsAddress: "",
+    coordinated: false,
   };
 }
 
@@ -2773,6 +2793,9 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
     });
     if (message.metricsAddress !== "") {
       writer.uint32(82).string(message.metricsAddress);
+    }
+    if (message.coordinated !== false) {
+      writer.uint32(88).bool(message.coordinated);
     }
     return writer;
   },
@@ -2873,6 +2896,14 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
             message.metricsAddress = reader.string();
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.coordinated = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2920,6 +2951,7 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
         : isSet(object.metrics_address)
         ? globalThis.String(object.metrics_address)
         : "",
+      coordinated: isSet(object.coordinated) ? globalThis.Boolean(object.coordinated) : false,
     };
   },
 
@@ -2961,6 +2993,9 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
     if (message.metricsAddress !== "") {
       obj.metricsAddress = message.metricsAddress;
     }
+    if (message.coordinated !== false) {
+      obj.coordinated = message.coordinated;
+    }
     return obj;
   },
 
@@ -2987,6 +3022,7 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
       {},
     );
     message.metricsAddress = object.metricsAddress ?? "";
+    message.coordinated = object.coordinated ?? false;
     return message;
   },
 };
@@ -3075,6 +3111,146 @@ export const DescribeResponse_LimitsEntry: MessageFns<DescribeResponse_LimitsEnt
     const message = createBaseDescribeResponse_LimitsEntry();
     message.key = object.key ?? "";
     message.value = (object.value !== undefined && object.value !== null) ? BigInt(object.value) : 0n;
+    return message;
+  },
+};
+
+function createBaseDrainRequest(): DrainRequest {
+  return { graceMs: 0 };
+}
+
+export const DrainRequest: MessageFns<DrainRequest> = {
+  encode(message: DrainRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.graceMs !== 0) {
+      writer.uint32(8).uint32(message.graceMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.graceMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DrainRequest {
+    return {
+      graceMs: isSet(object.graceMs)
+        ? globalThis.Number(object.graceMs)
+        : isSet(object.grace_ms)
+        ? globalThis.Number(object.grace_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: DrainRequest): unknown {
+    const obj: any = {};
+    if (message.graceMs !== 0) {
+      obj.graceMs = Math.round(message.graceMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DrainRequest>): DrainRequest {
+    return DrainRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DrainRequest>): DrainRequest {
+    const message = createBaseDrainRequest();
+    message.graceMs = object.graceMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseDrainResponse(): DrainResponse {
+  return { left: 0 };
+}
+
+export const DrainResponse: MessageFns<DrainResponse> = {
+  encode(message: DrainResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.left !== 0) {
+      writer.uint32(8).uint32(message.left);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.left = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DrainResponse {
+    return { left: isSet(object.left) ? globalThis.Number(object.left) : 0 };
+  },
+
+  toJSON(message: DrainResponse): unknown {
+    const obj: any = {};
+    if (message.left !== 0) {
+      obj.left = Math.round(message.left);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DrainResponse>): DrainResponse {
+    return DrainResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DrainResponse>): DrainResponse {
+    const message = createBaseDrainResponse();
+    message.left = object.left ?? 0;
     return message;
   },
 };
@@ -3235,6 +3411,9 @@ export const Frame: MessageFns<Frame> = {
       case "release":
         Release.encode(message.body.value, writer.uint32(42).fork()).join();
         break;
+      case "leaving":
+        Leaving.encode(message.body.value, writer.uint32(50).fork()).join();
+        break;
     }
     return writer;
   },
@@ -3292,6 +3471,14 @@ export const Frame: MessageFns<Frame> = {
             message.body = { $case: "release", value: Release.decode(reader, reader.uint32()) };
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.body = { $case: "leaving", value: Leaving.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3316,6 +3503,8 @@ export const Frame: MessageFns<Frame> = {
         ? { $case: "refusal", value: Refusal.fromJSON(object.refusal) }
         : isSet(object.release)
         ? { $case: "release", value: Release.fromJSON(object.release) }
+        : isSet(object.leaving)
+        ? { $case: "leaving", value: Leaving.fromJSON(object.leaving) }
         : undefined,
     };
   },
@@ -3332,6 +3521,8 @@ export const Frame: MessageFns<Frame> = {
       obj.refusal = Refusal.toJSON(message.body.value);
     } else if (message.body?.$case === "release") {
       obj.release = Release.toJSON(message.body.value);
+    } else if (message.body?.$case === "leaving") {
+      obj.leaving = Leaving.toJSON(message.body.value);
     }
     return obj;
   },
@@ -3372,7 +3563,86 @@ export const Frame: MessageFns<Frame> = {
         }
         break;
       }
+      case "leaving": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "leaving", value: Leaving.fromPartial(object.body.value) };
+        }
+        break;
+      }
     }
+    return message;
+  },
+};
+
+function createBaseLeaving(): Leaving {
+  return { graceMs: 0 };
+}
+
+export const Leaving: MessageFns<Leaving> = {
+  encode(message: Leaving, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.graceMs !== 0) {
+      writer.uint32(8).uint32(message.graceMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Leaving {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLeaving();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.graceMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Leaving {
+    return {
+      graceMs: isSet(object.graceMs)
+        ? globalThis.Number(object.graceMs)
+        : isSet(object.grace_ms)
+        ? globalThis.Number(object.grace_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: Leaving): unknown {
+    const obj: any = {};
+    if (message.graceMs !== 0) {
+      obj.graceMs = Math.round(message.graceMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Leaving>): Leaving {
+    return Leaving.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Leaving>): Leaving {
+    const message = createBaseLeaving();
+    message.graceMs = object.graceMs ?? 0;
     return message;
   },
 };
@@ -4374,6 +4644,19 @@ export const ControllerServiceService = {
     responseSerialize: (value: DescribeResponse): Buffer => Buffer.from(DescribeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DescribeResponse => DescribeResponse.decode(value),
   },
+  /**
+   * Leaves the registry, takes no new work and finishes what has begun. Answers when nothing is left, at the latest after the grace period.
+   * The node stays up until it is stopped. Only for whoever has the secret of the data center.
+   */
+  drain: {
+    path: "/fractory.v1.ControllerService/Drain" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DrainRequest): Buffer => Buffer.from(DrainRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DrainRequest => DrainRequest.decode(value),
+    responseSerialize: (value: DrainResponse): Buffer => Buffer.from(DrainResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DrainResponse => DrainResponse.decode(value),
+  },
   /** One long-lived stream between two controllers: invocations and admissions in both directions. */
   link: {
     path: "/fractory.v1.ControllerService/Link" as const,
@@ -4407,6 +4690,11 @@ export interface ControllerServiceServer extends UntypedServiceImplementation {
   copy: handleUnaryCall<CopyRequest, CopyResponse>;
   /** Says what this node is and can do. */
   describe: handleUnaryCall<DescribeRequest, DescribeResponse>;
+  /**
+   * Leaves the registry, takes no new work and finishes what has begun. Answers when nothing is left, at the latest after the grace period.
+   * The node stays up until it is stopped. Only for whoever has the secret of the data center.
+   */
+  drain: handleUnaryCall<DrainRequest, DrainResponse>;
   /** One long-lived stream between two controllers: invocations and admissions in both directions. */
   link: handleBidiStreamingCall<LinkRequest, LinkResponse>;
 }
@@ -4545,6 +4833,25 @@ export interface ControllerServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DescribeResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Leaves the registry, takes no new work and finishes what has begun. Answers when nothing is left, at the latest after the grace period.
+   * The node stays up until it is stopped. Only for whoever has the secret of the data center.
+   */
+  drain(
+    request: DrainRequest,
+    callback: (error: ServiceError | null, response: DrainResponse) => void,
+  ): ClientUnaryCall;
+  drain(
+    request: DrainRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DrainResponse) => void,
+  ): ClientUnaryCall;
+  drain(
+    request: DrainRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DrainResponse) => void,
   ): ClientUnaryCall;
   /** One long-lived stream between two controllers: invocations and admissions in both directions. */
   link(): ClientDuplexStream<LinkRequest, LinkResponse>;

@@ -34,6 +34,12 @@ export interface SessionRequest {
     | //
     /** Removes a member that this session registered. */
     { $case: "withdraw"; value: SessionWithdraw }
+    | //
+    /** Takes a member out whose process has ended; answered by `removed`. */
+    { $case: "remove"; value: SessionRemove }
+    | //
+    /** Ends this session as if it had been silent for too long. */
+    { $case: "expire"; value: SessionExpire }
     | undefined;
 }
 
@@ -53,10 +59,23 @@ export interface SessionRegister {
   member: string;
   /** What the member says of itself, as JSON. */
   data: string;
+  /** The epoch of this registration shall be greater. */
+  aboveEpoch: bigint;
 }
 
 export interface SessionWithdraw {
   registration: number;
+}
+
+export interface SessionRemove {
+  /** The sender's number for this request. */
+  request: number;
+  member: string;
+  /** Which of its lives, as in its data. */
+  instance: string;
+}
+
+export interface SessionExpire {
 }
 
 export interface SessionResponse {
@@ -70,6 +89,9 @@ export interface SessionResponse {
     | //
     /** All members, sent after `opened` and after every change. */
     { $case: "members"; value: SessionMembers }
+    | //
+    /** Answers a removal. */
+    { $case: "removed"; value: SessionRemoved }
     | undefined;
 }
 
@@ -89,6 +111,12 @@ export interface SessionRegistered {
 export interface SessionRefused {
   registration: number;
   message: string;
+}
+
+export interface SessionRemoved {
+  request: number;
+  /** False: that life was not registered. */
+  found: boolean;
 }
 
 export interface SessionMembers {
@@ -121,6 +149,12 @@ export const SessionRequest: MessageFns<SessionRequest> = {
         break;
       case "withdraw":
         SessionWithdraw.encode(message.request.value, writer.uint32(34).fork()).join();
+        break;
+      case "remove":
+        SessionRemove.encode(message.request.value, writer.uint32(42).fork()).join();
+        break;
+      case "expire":
+        SessionExpire.encode(message.request.value, writer.uint32(50).fork()).join();
         break;
     }
     return writer;
@@ -171,6 +205,22 @@ export const SessionRequest: MessageFns<SessionRequest> = {
             message.request = { $case: "withdraw", value: SessionWithdraw.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.request = { $case: "remove", value: SessionRemove.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.request = { $case: "expire", value: SessionExpire.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -193,6 +243,10 @@ export const SessionRequest: MessageFns<SessionRequest> = {
         ? { $case: "register", value: SessionRegister.fromJSON(object.register) }
         : isSet(object.withdraw)
         ? { $case: "withdraw", value: SessionWithdraw.fromJSON(object.withdraw) }
+        : isSet(object.remove)
+        ? { $case: "remove", value: SessionRemove.fromJSON(object.remove) }
+        : isSet(object.expire)
+        ? { $case: "expire", value: SessionExpire.fromJSON(object.expire) }
         : undefined,
     };
   },
@@ -207,6 +261,10 @@ export const SessionRequest: MessageFns<SessionRequest> = {
       obj.register = SessionRegister.toJSON(message.request.value);
     } else if (message.request?.$case === "withdraw") {
       obj.withdraw = SessionWithdraw.toJSON(message.request.value);
+    } else if (message.request?.$case === "remove") {
+      obj.remove = SessionRemove.toJSON(message.request.value);
+    } else if (message.request?.$case === "expire") {
+      obj.expire = SessionExpire.toJSON(message.request.value);
     }
     return obj;
   },
@@ -238,6 +296,18 @@ export const SessionRequest: MessageFns<SessionRequest> = {
       case "withdraw": {
         if (object.request?.value !== undefined && object.request?.value !== null) {
           message.request = { $case: "withdraw", value: SessionWithdraw.fromPartial(object.request.value) };
+        }
+        break;
+      }
+      case "remove": {
+        if (object.request?.value !== undefined && object.request?.value !== null) {
+          message.request = { $case: "remove", value: SessionRemove.fromPartial(object.request.value) };
+        }
+        break;
+      }
+      case "expire": {
+        if (object.request?.value !== undefined && object.request?.value !== null) {
+          message.request = { $case: "expire", value: SessionExpire.fromPartial(object.request.value) };
         }
         break;
       }
@@ -408,7 +478,7 @@ export const SessionHeartbeat: MessageFns<SessionHeartbeat> = {
 };
 
 function createBaseSessionRegister(): SessionRegister {
-  return { registration: 0, type: "", member: "", data: "" };
+  return { registration: 0, type: "", member: "", data: "", aboveEpoch: 0n };
 }
 
 export const SessionRegister: MessageFns<SessionRegister> = {
@@ -424,6 +494,12 @@ export const SessionRegister: MessageFns<SessionRegister> = {
     }
     if (message.data !== "") {
       writer.uint32(34).string(message.data);
+    }
+    if (message.aboveEpoch !== 0n) {
+      if (BigInt.asUintN(64, message.aboveEpoch) !== message.aboveEpoch) {
+        throw new globalThis.Error("value provided for field message.aboveEpoch of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.aboveEpoch);
     }
     return writer;
   },
@@ -473,6 +549,14 @@ export const SessionRegister: MessageFns<SessionRegister> = {
             message.data = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.aboveEpoch = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -491,6 +575,11 @@ export const SessionRegister: MessageFns<SessionRegister> = {
       type: isSet(object.type) ? globalThis.String(object.type) : "",
       member: isSet(object.member) ? globalThis.String(object.member) : "",
       data: isSet(object.data) ? globalThis.String(object.data) : "",
+      aboveEpoch: isSet(object.aboveEpoch)
+        ? BigInt(object.aboveEpoch)
+        : isSet(object.above_epoch)
+        ? BigInt(object.above_epoch)
+        : 0n,
     };
   },
 
@@ -508,6 +597,9 @@ export const SessionRegister: MessageFns<SessionRegister> = {
     if (message.data !== "") {
       obj.data = message.data;
     }
+    if (message.aboveEpoch !== 0n) {
+      obj.aboveEpoch = message.aboveEpoch.toString();
+    }
     return obj;
   },
 
@@ -520,6 +612,9 @@ export const SessionRegister: MessageFns<SessionRegister> = {
     message.type = object.type ?? "";
     message.member = object.member ?? "";
     message.data = object.data ?? "";
+    message.aboveEpoch = (object.aboveEpoch !== undefined && object.aboveEpoch !== null)
+      ? BigInt(object.aboveEpoch)
+      : 0n;
     return message;
   },
 };
@@ -591,6 +686,159 @@ export const SessionWithdraw: MessageFns<SessionWithdraw> = {
   },
 };
 
+function createBaseSessionRemove(): SessionRemove {
+  return { request: 0, member: "", instance: "" };
+}
+
+export const SessionRemove: MessageFns<SessionRemove> = {
+  encode(message: SessionRemove, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.request !== 0) {
+      writer.uint32(8).uint32(message.request);
+    }
+    if (message.member !== "") {
+      writer.uint32(18).string(message.member);
+    }
+    if (message.instance !== "") {
+      writer.uint32(26).string(message.instance);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SessionRemove {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSessionRemove();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.request = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.member = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.instance = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SessionRemove {
+    return {
+      request: isSet(object.request) ? globalThis.Number(object.request) : 0,
+      member: isSet(object.member) ? globalThis.String(object.member) : "",
+      instance: isSet(object.instance) ? globalThis.String(object.instance) : "",
+    };
+  },
+
+  toJSON(message: SessionRemove): unknown {
+    const obj: any = {};
+    if (message.request !== 0) {
+      obj.request = Math.round(message.request);
+    }
+    if (message.member !== "") {
+      obj.member = message.member;
+    }
+    if (message.instance !== "") {
+      obj.instance = message.instance;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SessionRemove>): SessionRemove {
+    return SessionRemove.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SessionRemove>): SessionRemove {
+    const message = createBaseSessionRemove();
+    message.request = object.request ?? 0;
+    message.member = object.member ?? "";
+    message.instance = object.instance ?? "";
+    return message;
+  },
+};
+
+function createBaseSessionExpire(): SessionExpire {
+  return {};
+}
+
+export const SessionExpire: MessageFns<SessionExpire> = {
+  encode(_: SessionExpire, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SessionExpire {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSessionExpire();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): SessionExpire {
+    return {};
+  },
+
+  toJSON(_: SessionExpire): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<SessionExpire>): SessionExpire {
+    return SessionExpire.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<SessionExpire>): SessionExpire {
+    const message = createBaseSessionExpire();
+    return message;
+  },
+};
+
 function createBaseSessionResponse(): SessionResponse {
   return { response: undefined };
 }
@@ -612,6 +860,9 @@ export const SessionResponse: MessageFns<SessionResponse> = {
         break;
       case "members":
         SessionMembers.encode(message.response.value, writer.uint32(42).fork()).join();
+        break;
+      case "removed":
+        SessionRemoved.encode(message.response.value, writer.uint32(50).fork()).join();
         break;
     }
     return writer;
@@ -670,6 +921,14 @@ export const SessionResponse: MessageFns<SessionResponse> = {
             message.response = { $case: "members", value: SessionMembers.decode(reader, reader.uint32()) };
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.response = { $case: "removed", value: SessionRemoved.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -694,6 +953,8 @@ export const SessionResponse: MessageFns<SessionResponse> = {
         ? { $case: "refused", value: SessionRefused.fromJSON(object.refused) }
         : isSet(object.members)
         ? { $case: "members", value: SessionMembers.fromJSON(object.members) }
+        : isSet(object.removed)
+        ? { $case: "removed", value: SessionRemoved.fromJSON(object.removed) }
         : undefined,
     };
   },
@@ -710,6 +971,8 @@ export const SessionResponse: MessageFns<SessionResponse> = {
       obj.refused = SessionRefused.toJSON(message.response.value);
     } else if (message.response?.$case === "members") {
       obj.members = SessionMembers.toJSON(message.response.value);
+    } else if (message.response?.$case === "removed") {
+      obj.removed = SessionRemoved.toJSON(message.response.value);
     }
     return obj;
   },
@@ -747,6 +1010,12 @@ export const SessionResponse: MessageFns<SessionResponse> = {
       case "members": {
         if (object.response?.value !== undefined && object.response?.value !== null) {
           message.response = { $case: "members", value: SessionMembers.fromPartial(object.response.value) };
+        }
+        break;
+      }
+      case "removed": {
+        if (object.response?.value !== undefined && object.response?.value !== null) {
+          message.response = { $case: "removed", value: SessionRemoved.fromPartial(object.response.value) };
         }
         break;
       }
@@ -1068,6 +1337,91 @@ export const SessionRefused: MessageFns<SessionRefused> = {
     const message = createBaseSessionRefused();
     message.registration = object.registration ?? 0;
     message.message = object.message ?? "";
+    return message;
+  },
+};
+
+function createBaseSessionRemoved(): SessionRemoved {
+  return { request: 0, found: false };
+}
+
+export const SessionRemoved: MessageFns<SessionRemoved> = {
+  encode(message: SessionRemoved, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.request !== 0) {
+      writer.uint32(8).uint32(message.request);
+    }
+    if (message.found !== false) {
+      writer.uint32(16).bool(message.found);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SessionRemoved {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSessionRemoved();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.request = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.found = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SessionRemoved {
+    return {
+      request: isSet(object.request) ? globalThis.Number(object.request) : 0,
+      found: isSet(object.found) ? globalThis.Boolean(object.found) : false,
+    };
+  },
+
+  toJSON(message: SessionRemoved): unknown {
+    const obj: any = {};
+    if (message.request !== 0) {
+      obj.request = Math.round(message.request);
+    }
+    if (message.found !== false) {
+      obj.found = message.found;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SessionRemoved>): SessionRemoved {
+    return SessionRemoved.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SessionRemoved>): SessionRemoved {
+    const message = createBaseSessionRemoved();
+    message.request = object.request ?? 0;
+    message.found = object.found ?? false;
     return message;
   },
 };

@@ -56,7 +56,11 @@ export class Cluster implements AsyncDisposable {
 
   /** `limits`: beside no grace for what runs while a node stops. */
   static async start(members = 2, limits: Partial<Limits> = {}): Promise<Cluster> {
-    const nodes = await Nodes.start({ limits: { shutdown_grace_ms: 0, ...limits } });
+    // All of it is one process, which large graphs keep busy.
+    const sessionTimeoutMs = 10_000;
+    const nodes = await Nodes.start({
+      ...{ sessionTimeoutMs, limits: { shutdown_grace_ms: 0, ...limits } },
+    });
     const cluster = new Cluster(nodes);
     for (let member = 1; member <= members; member++) await cluster.add(`math-${String(member)}`);
     await nodes.application('application-1');
@@ -206,7 +210,10 @@ export class Cluster implements AsyncDisposable {
   async #end(run: string, graph: Graph, topology: Topology, budgetMs: number): Promise<RunEnded> {
     const deadline = Date.now() + budgetMs + 3000;
     const ends: RunEnded[] = [];
-    const stream = this.client.run({ run, graph, topology, budgetMs }, { deadline });
+    const stream = this.client.run(
+      { run, graph, topology, budgetMs, durable: false },
+      { deadline },
+    );
     for await (const { event } of stream as AsyncIterable<RunResponse>)
       if (event?.event?.$case === 'ended') ends.push(event.event.value);
     const [ended] = ends;

@@ -3,7 +3,9 @@ import {
   batchCandidatesOf,
   candidatesOf,
   choose,
+  isAsFast,
   reasonOf,
+  sparingCandidates,
 } from '../../../../services/cnn/execution/choice.js';
 import type { Speed } from '../../../../services/cnn/execution/choice.js';
 import { assert, suite } from '../../../suite.js';
@@ -14,7 +16,10 @@ const speed = (
   maxBatch: number,
   perSecond: number,
   loneMs: number,
-): Speed => ({ workers, threads, maxBatch, perSecond, loneMs });
+): Speed => ({
+  ...{ workers, threads, maxBatch, perSecond, loneMs },
+  runMs: (1000 * workers * maxBatch) / perSecond,
+});
 
 const told = ({ workers, threads, maxBatch }: Speed): string =>
   [workers, threads, maxBatch].join('x');
@@ -80,6 +85,39 @@ suite('the choice of an arrangement', (test) => {
       reasonOf(chosen, speeds, ['its requests run one by one']),
       'measured: 2 workers x 1 threads x batch 1: 541/s, 3.6 ms for one alone; against 1 workers x 2 threads x batch 1: 488/s; its requests run one by one',
     );
+  });
+});
+
+suite('batches that only spare messages', (test) => {
+  const single = speed(2, 1, 1, 1000, 2);
+  const found = (...speeds: readonly Speed[]): string[] =>
+    sparingCandidates(single, speeds).map(told);
+
+  test('are of at most four, the largest first, of the arrangement that was chosen', () => {
+    const speeds = [2, 4, 8].map((batch) => speed(2, 1, batch, 1000, 2));
+    assert.equal(found(single, ...speeds, speed(1, 2, 4, 1000, 1)), ['2x1x4', '2x1x2']);
+  });
+
+  test('are none where a larger batch was chosen already', () => {
+    const batch = speed(2, 1, 2, 1200, 2);
+    assert.equal(sparingCandidates(batch, [single, batch, speed(2, 1, 4, 1200, 2)]), []);
+  });
+
+  test('take 10 ms at most', () => {
+    // Two workers: 4 of them in 10 ms are 800 a second.
+    const slow = speed(2, 1, 1, 800, 2.5);
+    assert.equal(
+      sparingCandidates(slow, [speed(2, 1, 4, 800, 2.5)]).map(({ runMs }) => runMs),
+      [10],
+    );
+    assert.equal(sparingCandidates(slow, [speed(2, 1, 4, 799, 2.5)]), []);
+    assert.not(isAsFast(speed(2, 1, 4, 799, 2.5), slow));
+  });
+
+  test('reach 0.97 of what single requests do; one that may have been unlucky gets a second chance', () => {
+    assert.equal(found(speed(2, 1, 4, 899, 2), speed(2, 1, 2, 901, 2)), ['2x1x2']);
+    assert.ok(isAsFast(speed(2, 1, 4, 970, 2), single));
+    assert.not(isAsFast(speed(2, 1, 4, 969, 2), single));
   });
 });
 

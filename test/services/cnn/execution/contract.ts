@@ -4,6 +4,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { FractoryError } from '../../../../runtime/errors.js';
 import type { ExecutionLimits } from '../../../../services/cnn/execution/executor.js';
 import type { LoadedModel, ModelExecutor, RunRequest } from '../../../../services/cnn/serving.js';
+import { joinBytes } from '../../../../services/cnn/tensors/data.js';
 import type { NamedTensor } from '../../../../services/cnn/tensors/tensor.js';
 import { assert, rejects, suite } from '../../../suite.js';
 import { temporaryFolder } from '../fixture.js';
@@ -13,8 +14,9 @@ import {
   installed,
   LOOKING_UP,
   MULTIPLYING,
+  passing,
   TOTALLING,
-} from './small-models.js';
+} from '../small-models.js';
 
 export type MakeExecutor = (limits?: Partial<ExecutionLimits>) => ModelExecutor;
 
@@ -161,6 +163,42 @@ export function executorContract(subject: string, make: MakeExecutor): void {
       assert.equal([error.code, error.reason], [status.RESOURCE_EXHAUSTED, 'QUEUE_FULL']);
       assert.ok((error.retryAfterMs ?? 0) > 0);
       await model.run(asking(square(10)));
+    });
+
+    test('outputs that are larger than max_output_bytes fail, and only for who asked for them', async () => {
+      await using folder = await temporaryFolder();
+      await using executor = make({ workers: 1, max_output_bytes: 32 });
+      const model = await executor.load(
+        await installed(folder.path, DOUBLING, { fixed: { maxBatch: 4 } }),
+      );
+      const row = [1, 2, 3, 4];
+      const results = await Promise.allSettled(
+        [1, 1, 3, 2].map((count) =>
+          model.run(asking(rowsOf(...Array.from({ length: count }, () => row)))),
+        ),
+      );
+      assert.equal(
+        results.map(({ status: outcome }) => outcome),
+        ['fulfilled', 'fulfilled', 'rejected', 'fulfilled'],
+      );
+      const alone = model.run(asking(rowsOf(row, row, row)));
+      const error = await rejects(alone, FractoryError, {
+        ...{ code: status.RESOURCE_EXHAUSTED, reason: 'LIMIT_EXCEEDED' },
+      });
+      assert.is(error.message, 'size of the outputs is 48, the limit max_output_bytes is 32');
+    });
+
+    test('so do texts, each with its length', async () => {
+      await using folder = await temporaryFolder();
+      await using executor = make({ workers: 1, max_output_bytes: 11 });
+      const model = await executor.load(await installed(folder.path, passing('BYTES', [-1])));
+      const texts = (...lengths: readonly number[]): NamedTensor => {
+        const data = joinBytes(lengths.map((length) => new Uint8Array(length).fill(65)));
+        return { name: 'x', datatype: 'BYTES', shape: [lengths.length], data };
+      };
+      const { outputs } = await model.run(asking(texts(1, 2)));
+      assert.is(outputs[0]?.data.length, 11);
+      await rejects(model.run(asking(texts(2, 2))), FractoryError, { reason: 'LIMIT_EXCEEDED' });
     });
 
     test('what can not be answered in time is refused at once, with the figures', async () => {

@@ -8,7 +8,7 @@ import { DEFAULT_CNN_LIMITS } from '../../../../services/cnn/limits.js';
 import { assert, rejects, suite } from '../../../suite.js';
 import { encoded, openCnn, shippedModels, temporaryFolder } from '../fixture.js';
 import { asking, rowsOf } from './contract.js';
-import { DOUBLING, installed } from './small-models.js';
+import { DOUBLING, installed } from '../small-models.js';
 
 const script = new URL('../../../../services/cnn/execution/worker.js', import.meta.url);
 

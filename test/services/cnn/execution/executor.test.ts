@@ -15,7 +15,7 @@ import type { ModelExecutor, ModelSource, RunRequest } from '../../../../service
 import { assert, rejects, suite } from '../../../suite.js';
 import { shippedModels, temporaryFolder } from '../fixture.js';
 import { asking, executorContract, numbersFrom, rowsOf } from './contract.js';
-import { DOUBLING, installed } from './small-models.js';
+import { DOUBLING, installed } from '../small-models.js';
 
 function executor(
   limits: Partial<ExecutorOptions['limits']> = {},

@@ -93,6 +93,27 @@ suite('the batch scheduler: when and where', (test) => {
     assert.is(it.done(0), '');
   });
 
+  test('a batch leaves its share to a worker that is free before it could end', () => {
+    const it = new Transcript({ maxBatch: 4 }, 2);
+    it.learn(30);
+    assert.is(it.ask('a'), '0:a');
+    it.nowMs = 10;
+    assert.is(it.ask('b c d'), '1:b');
+    it.nowMs = 30;
+    assert.is(it.done(0), '0:c', 'b ends in 10 ms: sooner than c and d together');
+    it.nowMs = 40;
+    assert.is(it.done(1), '1:d');
+  });
+
+  test('it takes all where the others compute for longer', () => {
+    const it = new Transcript({ maxBatch: 4 }, 2);
+    it.learn(30);
+    it.ask('a');
+    it.nowMs = 29;
+    it.ask('b c d');
+    assert.is(it.done(0), '0:c+d', 'b takes another 30 ms');
+  });
+
   test('without batches each runs alone, in the order of arrival', () => {
     const it = new Transcript();
     it.learn(30);
@@ -128,6 +149,29 @@ suite('the batch scheduler: when and where', (test) => {
     );
     assert.is(it.done(1, 1), '');
     assert.is(it.done(0, 1), '0:e');
+  });
+
+  test('what stands at the door is a fair share where batches compute no faster', () => {
+    const it = new Transcript({ maxBatch: 4 }, 2);
+    it.learn(1);
+    assert.is(it.ask('a b c d e f g h'), '0:a 1:b 0:c 1:d');
+    assert.is(it.done(0, 1), '0:e+f', 'of e f g h, half is for the other worker');
+    assert.is(it.done(1, 1), '1:g');
+    assert.is(it.done(0, 1), '', 'h waits for whoever is free first');
+  });
+
+  test('where a batch computes faster, only a full one stands at the door', () => {
+    const it = new Transcript({ maxBatch: 2 });
+    it.learn(4);
+    it.ask('a b c');
+    it.done(0, 4);
+    it.done(0, 4);
+    for (let round = 0; round < 20; round++) {
+      it.ask('d e f g');
+      while (!it.scheduler.isIdle) it.done(0, 4);
+    }
+    assert.is(it.ask('h i'), '0:h');
+    assert.is(it.ask('j'), '0:i+j');
   });
 
   test('with long runs nothing is bound to a worker before its time', () => {

@@ -4,8 +4,9 @@ import sharp from 'sharp';
 import { FractoryError } from '../../../../runtime/errors.js';
 import { DEFAULT_CNN_LIMITS } from '../../../../services/cnn/limits.js';
 import { decodePicture, fitPixels } from '../../../../services/cnn/pictures/picture.js';
-import { PixelWriter, shapeOf, toTensor } from '../../../../services/cnn/pictures/tensor.js';
+import { PixelWriter, shapeOf } from '../../../../services/cnn/pictures/tensor.js';
 import { assert, rejects, suite } from '../../../suite.js';
+import type { PixelInput } from '../../../../services/cnn/serving.js';
 import { averagingCard } from '../onnx-model.js';
 
 /** Pixels that all differ. */
@@ -86,6 +87,13 @@ suite('pixels that are decoded already', (test) => {
     }
   });
 });
+
+function toTensor(pixels: Uint8Array, input: PixelInput): Float32Array {
+  const writer = new PixelWriter(input);
+  const tensor = new Float32Array(writer.length);
+  writer.write(pixels, tensor);
+  return tensor;
+}
 
 suite('pixels as a tensor', (test) => {
   const mean = [0.1, 0.2, 0.3];

@@ -7,7 +7,7 @@ import { toOrt } from '../../../../services/cnn/tensors/ort.js';
 import { DATATYPES } from '../../../../services/cnn/tensors/tensor.js';
 import type { Datatype } from '../../../../services/cnn/tensors/tensor.js';
 import { assert, rejects, suite, throws } from '../../../suite.js';
-import { installed, passing } from '../execution/small-models.js';
+import { installed, passing } from '../small-models.js';
 import { temporaryFolder } from '../fixture.js';
 
 /** Two rows of three elements. */

@@ -215,6 +215,7 @@ suite('the reading end of the bulk data path', (test) => {
       });
       const ours = read(authority.certificate, await authority.issue('math-1'));
       const other = read(authority.certificate, await stranger.issue('cnn-1'));
+      const expired = read(authority.certificate, await authority.issue('late', -1));
       await using served = await Served.start(ours);
       const kept = served.keep(8 * MIB);
       const { capability } = kept.memory;
@@ -225,6 +226,8 @@ suite('the reading end of the bulk data path', (test) => {
       await rejects(plain.read(served.peer, 8 * MIB, capability), FractoryError, lost);
       await using wrong = new Reading({ certificates: other, greetingMs: 5000 });
       await rejects(wrong.read(served.peer, 8 * MIB, capability), FractoryError, lost);
+      await using late = new Reading({ certificates: expired, greetingMs: 5000 });
+      await rejects(late.read(served.peer, 8 * MIB, capability), FractoryError, lost);
       kept.free();
       // One that never begins to shake hands does not hold up the stop either.
       await using silent = new RawReader(served.address);

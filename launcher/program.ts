@@ -10,6 +10,7 @@ import { addDoctor } from './commands/doctor.js';
 import { addDown } from './commands/down.js';
 import { addDrain } from './commands/drain.js';
 import { withExamples } from './commands/examples.js';
+import { addGossip } from './commands/gossip.js';
 import { addInside } from './commands/inside.js';
 import { addLogs } from './commands/logs.js';
 import { addModels } from './commands/models.js';
@@ -49,7 +50,7 @@ export function makeProgram(context: CommandContext): Command {
     ...[addDemo, addUp, addStatus, addDown, addLogs, addRun, addApps, addNode],
     ...[addRestart, addDrain],
     ...[addModels, addPredict, addTrain],
-    ...[addInside, addChaos, addTax, addDoctor, addSetup, addConfig, addSupervise],
+    ...[addGossip, addInside, addChaos, addTax, addDoctor, addSetup, addConfig, addSupervise],
   ])
     add(program, context);
   return program;

@@ -1,5 +1,5 @@
 import { encodeMessage } from '../wire/messages.js';
-import type { Message } from '../wire/messages.js';
+import type { Message, Source } from '../wire/messages.js';
 
 const known = new WeakMap<Message, Uint8Array>();
 
@@ -11,4 +11,55 @@ export function encodedOf(message: Message): Uint8Array {
     known.set(message, encoded);
   }
   return encoded;
+}
+
+/** Length of a message as it travels. Of pings and answers, of which there is a new one each time, it is added up instead of encoded. */
+export function sizeOf(message: Message): number {
+  switch (message.kind) {
+    case 'ping':
+      return (
+        PING_BYTES + uintBytes(message.sequence) + rawBytes(message.name) + sourceBytes(message)
+      );
+    case 'indirectPing': {
+      const { sequence, target, port, name } = message;
+      const numbers = uintBytes(sequence) + uintBytes(port);
+      const words = rawBytes(target) + rawBytes(name);
+      return INDIRECT_PING_BYTES + numbers + words + sourceBytes(message);
+    }
+    case 'ack':
+      return ACK_BYTES + uintBytes(message.sequence) + rawBytes(message.payload);
+    case 'nack':
+      return NACK_BYTES + uintBytes(message.sequence);
+    case 'alive':
+    case 'suspect':
+    case 'dead':
+    case 'user':
+      return encodedOf(message).length;
+  }
+}
+
+/** Type, map and keys, each key with a byte before it. */
+const PING_BYTES = 2 + 5 + 6;
+const INDIRECT_PING_BYTES = 2 + 5 + 5 + 5 + 6 + 7 + 1;
+const ACK_BYTES = 2 + 8 + 6;
+const NACK_BYTES = 2 + 6;
+
+function sourceBytes({ sourceAddress, sourcePort, sourceName }: Source): number {
+  let bytes = 0;
+  if (sourceAddress.length > 0) bytes += 11 + rawBytes(sourceAddress);
+  if (sourcePort !== 0) bytes += 11 + uintBytes(sourcePort);
+  if (sourceName !== '') bytes += 11 + rawBytes(sourceName);
+  return bytes;
+}
+
+function uintBytes(value: number): number {
+  if (value < 0x80) return 1;
+  if (value < 0x1_00) return 2;
+  return value < 0x1_00_00 ? 3 : 5;
+}
+
+function rawBytes(value: string | Uint8Array): number {
+  const length = typeof value === 'string' ? Buffer.byteLength(value) : value.length;
+  if (length < 32) return 1 + length;
+  return (length < 65_536 ? 3 : 5) + length;
 }

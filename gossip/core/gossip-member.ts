@@ -4,7 +4,7 @@ import { COMPOUND_BYTES, COMPOUND_PART_BYTES, MAX_PARTS } from '../wire/packet.j
 import type { RemoteMember } from '../wire/push-pull.js';
 import { Awareness } from './awareness.js';
 import { incompatibility } from './compatibility.js';
-import { encodedOf } from './encoded.js';
+import { sizeOf } from './encoded.js';
 import { pushPullMs, retransmits } from './formulas.js';
 import { isGone, OwnTable } from './member.js';
 import type { Endpoint, MemberTable, MemberView } from './member.js';
@@ -244,8 +244,12 @@ export class GossipMember {
 
   /** With as many rumours as there is room for. */
   #send(to: Endpoint, messages: readonly Message[]): void {
+    if (this.#rumours.size === 0) {
+      this.#options.transport.send(to, messages);
+      return;
+    }
     let bytes = 0;
-    for (const message of messages) bytes += encodedOf(message).length + COMPOUND_PART_BYTES;
+    for (const message of messages) bytes += sizeOf(message) + COMPOUND_PART_BYTES;
     const rumours = this.#takeRumours(bytes, MAX_PARTS - messages.length);
     this.#options.transport.send(to, rumours.length === 0 ? messages : [...messages, ...rumours]);
   }
@@ -259,7 +263,7 @@ export class GossipMember {
   }
 
   #spread(message: Message, about: string | undefined, finished?: () => void): void {
-    const rumour = { message, bytes: encodedOf(message).length, about };
+    const rumour = { message, bytes: sizeOf(message), about };
     this.#rumours.add(finished ? { ...rumour, finished } : rumour);
     this.#gossipSoon();
   }

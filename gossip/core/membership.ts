@@ -44,6 +44,8 @@ export class Membership {
   readonly #self: string;
   #incarnation = 0;
   #leaving = false;
+  /** False = nobody is: to look costs as much as there are members. */
+  #someGone = false;
   /** Called when everybody was told that we leave. */
   #left: (() => void) | undefined;
 
@@ -163,6 +165,7 @@ export class Membership {
       since: this.#nowMs(),
     };
     this.#parts.table.set(view);
+    this.#someGone = true;
     this.#parts.changed({ kind: isGoodbye ? 'leave' : 'fail', member: view });
   }
 
@@ -176,10 +179,12 @@ export class Membership {
 
   /** Forgets who was gone for so long. */
   forget(goneForMs: number): void {
+    if (!this.#someGone) return;
     const { table } = this.#parts;
     const nowMs = this.#nowMs();
     const over = [...table].filter((view) => isGone(view) && nowMs - view.since > goneForMs);
     for (const { name } of over) if (name !== this.#self) table.delete(name);
+    this.#someGone = [...table].some(isGone);
   }
 
   /** Ends all timers. */

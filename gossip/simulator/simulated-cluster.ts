@@ -1,13 +1,12 @@
-import { encodedOf } from '../core/encoded.js';
+import { sizeOf } from '../core/encoded.js';
 import { GossipMember } from '../core/gossip-member.js';
 import type { Transport } from '../core/gossip-member.js';
 import type { Endpoint, MemberView } from '../core/member.js';
 import type { MemberChange } from '../core/membership.js';
 import type { Profile } from '../core/profile.js';
-import { StallWatch } from '../core/stall-watch.js';
 import type { Message } from '../wire/messages.js';
 import { COMPOUND_BYTES, COMPOUND_PART_BYTES } from '../wire/packet.js';
-import { PausedClock } from './paused-clock.js';
+import { ProcessClock } from './process-clock.js';
 import { Roster, SharedTable } from './shared-table.js';
 import { VirtualTime } from './virtual-time.js';
 
@@ -35,7 +34,7 @@ export interface Traffic {
 interface Node {
   readonly member: GossipMember;
   readonly table: SharedTable;
-  readonly clock: PausedClock;
+  readonly clock: ProcessClock;
   crashed: boolean;
   /** Members of one side hear each other only. */
   side: number;
@@ -109,14 +108,13 @@ export class SimulatedCluster {
 
   #nodeOf(view: MemberView, place: number): Node {
     const { profile, random, watchesStalls, onChange } = this.#options;
-    const clock = new PausedClock(this.time);
-    const table = new SharedTable(this.#roster);
-    const watch = new StallWatch(clock, profile.probeTimeoutMs, (lateMs) => {
-      member.stalled(lateMs);
+    const clock = new ProcessClock(this.time, (lateMs) => {
+      if (watchesStalls) member.stalled(lateMs);
     });
+    const table = new SharedTable(this.#roster);
     const member: GossipMember = new GossipMember({
       ...{ name: view.name, endpoint: view, meta: NOTHING, versions: VERSIONS, profile, random },
-      ...{ clock: watchesStalls ? watch : clock, table },
+      ...{ clock, table },
       transport: this.#transportOf(place),
       onChange: (change) => onChange?.(place, change),
     });
@@ -198,7 +196,7 @@ export class SimulatedCluster {
 
   #count(messages: readonly Message[]): void {
     let bytes = UDP_HEADER_BYTES;
-    for (const message of messages) bytes += encodedOf(message).length;
+    for (const message of messages) bytes += sizeOf(message);
     if (messages.length > 1) bytes += COMPOUND_BYTES + COMPOUND_PART_BYTES * messages.length;
     const kind = messages[0]?.kind ?? 'user';
     this.#tally(PROBES.has(kind) ? 'probes' : 'rumours', 1, bytes);

@@ -1,3 +1,5 @@
+import { sizeOf } from '../../../gossip/core/encoded.js';
+import { encodeMessage } from '../../../gossip/wire/messages.js';
 import { Rumours } from '../../../gossip/core/rumours.js';
 import { Walk } from '../../../gossip/core/walk.js';
 import { seededRandom } from '../../../applications/sdk/painter.js';
@@ -50,5 +52,26 @@ suite('a walk', (test) => {
       });
       if (size > 4) assert.is.not(orders[0], orders[1]);
     }
+  });
+});
+
+suite('sizes of messages', (test) => {
+  test('what is added up is what is encoded', () => {
+    const addresses = [new Uint8Array(), Uint8Array.of(10, 0, 0, 1), new Uint8Array(16).fill(7)];
+    const names = ['', 'n', 'x'.repeat(31), 'x'.repeat(32), 'ä'.repeat(40)];
+    for (const sequence of [0, 127, 128, 255, 256, 65_535, 65_536, 0xff_ff_ff_ff])
+      for (const name of names)
+        for (const [at, sourceAddress] of addresses.entries()) {
+          const source = { sourceAddress, sourcePort: at * 4000, sourceName: at === 0 ? '' : name };
+          const target = Uint8Array.of(1, 2, 3, 4);
+          const payload = Buffer.from(name);
+          for (const message of [
+            { kind: 'ping', sequence, name, ...source },
+            { kind: 'indirectPing', sequence, name, target, port: 7946, nack: true, ...source },
+            { kind: 'ack', sequence, payload },
+            { kind: 'nack', sequence },
+          ] as const)
+            assert.is(sizeOf(message), encodeMessage(message).length, JSON.stringify(message));
+        }
   });
 });

@@ -54,6 +54,8 @@ export class ZooKeeperClient {
   readonly #connection: LibraryConnection;
   readonly #pending = new Set<(error: ZooKeeperError) => void>();
   #connected = false;
+  /** Set = it doesn't connect again until it is let go; then this goes on with what waited. */
+  #held: (() => void) | undefined;
   #disposed = false;
   /** Attempts since the last connection. */
   #attempts = 0;
@@ -168,6 +170,8 @@ export class ZooKeeperClient {
     const cancel = this.#options.clock.schedule(deadlineMs, () => {
       onEvent('disconnected');
     });
+    // Or it would claim the session back before it is ended.
+    this.#held = () => undefined;
     other.connect();
     try {
       const event = await first;
@@ -176,6 +180,9 @@ export class ZooKeeperClient {
     } finally {
       cancel();
       other.dispose();
+      const goOn = this.#held;
+      this.#held = undefined;
+      goOn();
     }
   }
 
@@ -249,6 +256,12 @@ export class ZooKeeperClient {
     // Packets of the attempt before: authentication and watches are queued afresh.
     while (connection.packetQueue.shift() !== undefined);
     if (this.#disposed) return;
+    if (this.#held) {
+      this.#held = () => {
+        this.#findNextServer(callback);
+      };
+      return;
+    }
     const delayMs = this.#attempts === 0 ? 0 : backoffMs(this.#attempts, RECONNECT);
     this.#attempts++;
     this.#cancelAttempt();

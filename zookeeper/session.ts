@@ -54,7 +54,7 @@ interface Waiter {
 
 const RENEW_DELAY_MS = 250;
 const EXPIRE_ATTEMPTS = 5;
-/** For so long servers let another client in and not this one before its session counts as over: it has tried all of them. */
+/** How long others are let in and this client isn't, beyond the time in which it asks every server, before its session counts as over, ms. */
 const OTHERS_ONLY_MS = 1000;
 const PROBE_CLOSE_MS = 500;
 const USER = 'fractory';
@@ -223,6 +223,10 @@ export class Session {
   async expire(): Promise<void> {
     const { generation } = this;
     for (let attempt = 0; attempt < EXPIRE_ATTEMPTS; attempt++) {
+      // Where the last attempt, or a fault, has broken the first connection, it comes back or the session is over.
+      if (this.state === 'suspended' && (await this.#nextState(2 * this.timeoutMs)) === 'lost')
+        return;
+      if (this.generation > generation) return;
       const ours = this.#client;
       if (!ours || this.state !== 'connected') break;
       // The first connection breaks when the second claims the session; it may claim it back in time.
@@ -374,7 +378,7 @@ export class Session {
     if (this.#probe) return;
     const probe = this.#makeClient((event) => {
       if (event !== 'connected' || probe !== this.#probe) return;
-      this.#cancelProbe = this.#clock.schedule(OTHERS_ONLY_MS, () => {
+      this.#cancelProbe = this.#clock.schedule(this.timeoutMs + OTHERS_ONLY_MS, () => {
         if (probe === this.#probe && this.state === 'suspended')
           this.#dispatch({ kind: 'expired' });
       });

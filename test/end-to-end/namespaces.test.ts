@@ -100,7 +100,8 @@ suite('a data center in namespaces', (test) => {
         const leader = leaderOfTwo(before);
         assert.ok(leader);
         await faults.partition({ members: [leader.id], from, oneWay });
-        assert.is.not(await storedBy(dataCenter), leader.id);
+        // Until its session may have ended it leads rightly; every run succeeds, at first there.
+        while ((await storedBy(dataCenter)) === leader.id) signal.throwIfAborted();
         await faults.heal();
         const after = await watch.when(
           (members) =>

@@ -46,8 +46,8 @@ export interface SupervisedNode {
   readonly restarts: number;
 }
 
-/** A node that lived this long has recovered: its next death counts as the first. */
-const RECOVERED_MS = 30_000;
+/** A node that lived this long has recovered: its next death counts as the first. Who fails at its work fails sooner; who is killed again and again must not be kept away. */
+const RECOVERED_MS = 5000;
 const RESTART_BACKOFF = { initialMs: 250, maxMs: 10_000 };
 /** A start takes a third of a second of a processor, which whoever takes the dead one's place needs more. */
 const ASIDE_MS = 400;

@@ -12,7 +12,8 @@ import {
   text,
 } from './sdk/index.js';
 import type { DataCenter, FileName } from './sdk/index.js';
-import { paintShape, seededRandom } from './sdk/painter.js';
+import { paintShape } from './sdk/painter.js';
+import { seededRandom } from '../runtime/seeded-random.js';
 import { providePicture, storedName } from './image-prediction.js';
 
 /**

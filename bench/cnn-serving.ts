@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { credentials } from '@grpc/grpc-js';
 import sharp from 'sharp';
 
-import { paintShape, seededRandom, SHAPES } from '../applications/sdk/painter.js';
+import { paintShape, SHAPES } from '../applications/sdk/painter.js';
+import { seededRandom } from '../runtime/seeded-random.js';
 import { CnnServiceClient, PredictRequest } from '../protos/gen/fractory/v1/cnn.js';
 import type { Arrangement, ListModelsResponse } from '../protos/gen/fractory/v1/cnn.js';
 import { parseCard } from '../services/cnn/card.js';

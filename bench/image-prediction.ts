@@ -4,7 +4,8 @@ import sharp from 'sharp';
 
 import { predictStored } from '../applications/image-prediction.js';
 import { DataCenter } from '../applications/sdk/data-center.js';
-import { paintShape, seededRandom, SHAPES } from '../applications/sdk/painter.js';
+import { paintShape, SHAPES } from '../applications/sdk/painter.js';
+import { seededRandom } from '../runtime/seeded-random.js';
 import { SmallDataCenter } from './small-data-center.js';
 import { finding, median, quantile } from './statistics.js';
 import type { Finding } from './statistics.js';

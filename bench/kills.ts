@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-import { seededRandom } from '../applications/sdk/painter.js';
+import { seededRandom } from '../runtime/seeded-random.js';
 import { FractoryError } from '../runtime/errors.js';
 import { DEFAULT_STORAGE_LIMITS } from '../services/storage/limits.js';
 import { FileStore } from '../services/storage/store.js';

@@ -9,7 +9,7 @@ import {
 import type { RunEnded, RunResponse } from '../protos/gen/fractory/v1/application.js';
 import { Graph } from '../protos/gen/fractory/v1/graph.js';
 import { ChannelPool } from '../runtime/channels.js';
-import { seededRandom } from '../applications/sdk/painter.js';
+import { seededRandom } from '../runtime/seeded-random.js';
 import type { LoadOrder, LoadReport } from './run-load.js';
 
 const REFUSED_PAUSE_MS = 20;

@@ -34,17 +34,6 @@ export async function paintShape(
   return sharp(Buffer.from(drawing)).flatten().png().toBuffer();
 }
 
-/** Numbers from 0 to 1 that depend on the seed only (mulberry32). */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 function outlineOf(
   shape: Shape,
   [x, y]: readonly [number, number],

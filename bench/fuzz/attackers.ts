@@ -1,4 +1,4 @@
-import { seededRandom } from '../../launcher/chaos/random.js';
+import { seededRandom } from '../../runtime/seeded-random.js';
 import type { Target } from './fuzzed-data-center.js';
 import type { Case } from './findings.js';
 import { HTTP2_ATTACKS } from './http2-attacks.js';

@@ -1,16 +1,6 @@
-/** Numbers from 0 to below 1. */
-export type Random = () => number;
+import type { Random } from '../../runtime/seeded-random.js';
 
-/** Numbers that depend on the seed only (mulberry32). */
-export function seededRandom(seed: number): Random {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+export type { Random };
 
 /** A whole number between two, both included. */
 export function wholeBetween(random: Random, from: number, to: number): number {

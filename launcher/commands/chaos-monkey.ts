@@ -8,7 +8,7 @@ import type { FaultKind } from '../chaos/fault-kind.js';
 import { withLaboratory } from '../chaos/laboratory.js';
 import type { Laboratory } from '../chaos/laboratory.js';
 import { runMonkey } from '../chaos/monkey.js';
-import { seededRandom } from '../chaos/random.js';
+import { seededRandom } from '../../runtime/seeded-random.js';
 import { monkeySummary } from '../chaos/report.js';
 import { faultTable, isSpotless, runLines } from '../chaos/report-table.js';
 import { allWell, withChaos } from '../chaos/session.js';

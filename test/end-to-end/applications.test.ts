@@ -3,7 +3,8 @@ import path from 'node:path';
 
 import { predictStored } from '../../applications/image-prediction.js';
 import { DataCenter } from '../../applications/sdk/index.js';
-import { paintShape, seededRandom } from '../../applications/sdk/painter.js';
+import { paintShape } from '../../applications/sdk/painter.js';
+import { seededRandom } from '../../runtime/seeded-random.js';
 import { assert, suite } from '../suite.js';
 import { CheckoutCopy } from './checkout-copy.js';
 import { ForeignClient } from './foreign-client.js';

@@ -4,7 +4,8 @@ import path from 'node:path';
 
 import sharp from 'sharp';
 
-import { paintShape, seededRandom, SHAPES } from '../../applications/sdk/painter.js';
+import { paintShape, SHAPES } from '../../applications/sdk/painter.js';
+import { seededRandom } from '../../runtime/seeded-random.js';
 import { assert } from '../suite.js';
 import { checkout } from './live-data-center.js';
 import { base64 } from './wire.js';

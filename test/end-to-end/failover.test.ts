@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { paintShape, seededRandom } from '../../applications/sdk/painter.js';
+import { paintShape } from '../../applications/sdk/painter.js';
+import { seededRandom } from '../../runtime/seeded-random.js';
 import { assert, suite } from '../suite.js';
 import { ForeignClient } from './foreign-client.js';
 import { LiveDataCenter, Shared } from './live-data-center.js';

@@ -22,7 +22,8 @@ import {
   withLimits,
 } from '../../applications/sdk/index.js';
 import type { Flow, None, Text } from '../../applications/sdk/index.js';
-import { paintShape, seededRandom, SHAPES } from '../../applications/sdk/painter.js';
+import { paintShape, SHAPES } from '../../applications/sdk/painter.js';
+import { seededRandom } from '../../runtime/seeded-random.js';
 import type { Shape } from '../../applications/sdk/painter.js';
 import { FractoryError } from '../../runtime/errors.js';
 import { assert, rejects, suite } from '../suite.js';

@@ -1,7 +1,8 @@
 import { mkdir, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { paintShape, seededRandom, SHAPES } from '../../applications/sdk/painter.js';
+import { paintShape, SHAPES } from '../../applications/sdk/painter.js';
+import { seededRandom } from '../../runtime/seeded-random.js';
 import { assert, suite } from '../suite.js';
 import { LiveDataCenter, Shared } from './live-data-center.js';
 

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 
-import { seededRandom } from '../../applications/sdk/painter.js';
+import { seededRandom } from '../../runtime/seeded-random.js';
 import { StorageMembers } from '../controllers/storage/storage-members.js';
 import { assert, suite } from '../suite.js';
 import { checkLinearizable } from './checker.js';

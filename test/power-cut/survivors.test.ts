@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-import { seededRandom } from '../../applications/sdk/painter.js';
+import { seededRandom } from '../../runtime/seeded-random.js';
 import { assert, suite } from '../suite.js';
 import { isFolderTree, operationsFor, ROOT } from './operations.js';
 import type { FolderTree, Node, Operation } from './operations.js';

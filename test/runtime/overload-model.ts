@@ -1,3 +1,4 @@
+import { seededRandom } from '../../runtime/seeded-random.js';
 import { AdaptiveLimit } from '../../runtime/adaptive-limit.js';
 import { ManualClock } from '../../runtime/clock.js';
 import { WaitingRoom } from '../../runtime/waiting-room.js';
@@ -28,7 +29,7 @@ const SETTLING_MS = 2000;
 /** Simulates an open load on a few servers behind the limit: no real time passes, and the same seed has the same outcome. */
 export function overload({ servers, workMs, times, seed }: OverloadModel): OverloadOutcome {
   const clock = new ManualClock(0);
-  const random = seeded(seed);
+  const random = seededRandom(seed);
   const limit = new AdaptiveLimit();
   const room = new WaitingRoom({ places: 64, clock, limit: () => limit.limit });
   const queue: (() => void)[] = [];
@@ -86,16 +87,5 @@ export function overload({ servers, workMs, times, seed }: OverloadModel): Overl
     goodput: done / capacity,
     p99Ms: latencies[Math.floor(latencies.length * 0.99)] ?? 0,
     refused: refused / offered,
-  };
-}
-
-/** Numbers in [0, 1) by the mulberry32 generator. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }

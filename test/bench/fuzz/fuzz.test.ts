@@ -2,7 +2,7 @@ import { Campaign } from '../../../bench/fuzz/campaign.js';
 import { FuzzedDataCenter } from '../../../bench/fuzz/fuzzed-data-center.js';
 import { HostileMessages } from '../../../bench/fuzz/hostile-message.js';
 import { Schema } from '../../../bench/fuzz/schema.js';
-import { seededRandom } from '../../../launcher/chaos/random.js';
+import { seededRandom } from '../../../runtime/seeded-random.js';
 import { assert, suite } from '../../suite.js';
 
 const SEED = 20_261_121;

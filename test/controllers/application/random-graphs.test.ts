@@ -1,3 +1,4 @@
+import { seededRandom } from '../../../runtime/seeded-random.js';
 import { compose } from '../../../controllers/application/compose.js';
 import { plan } from '../../../controllers/application/plan.js';
 import { Runner } from '../../../controllers/application/runner.js';
@@ -11,17 +12,6 @@ import { graph, step } from '../../services/application/graphs.js';
 import { MemoryAccess } from './kernel-access.js';
 import { Operations } from './operations.js';
 
-/** mulberry32 */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 interface Drawn {
   readonly graph: Graph;
   /** What each end comes to, in the order of the steps. */
@@ -30,7 +20,7 @@ interface Drawn {
 
 /** Each step adds up what up to four steps before it came to; steps without any begin with their number. Sent in any order. */
 function draw(seed: number, most: number): Drawn {
-  const next = random(seed);
+  const next = seededRandom(seed);
   const count = 1 + Math.floor(next() * most);
   const values: bigint[] = [];
   const steps: { step: Step; order: number; place: number }[] = [];
@@ -80,7 +70,7 @@ class Pieces {
   #ids = 0;
 
   constructor(seed: number) {
-    this.#next = random(seed);
+    this.#next = seededRandom(seed);
   }
 
   piece(depth: number): Piece {

@@ -1,4 +1,4 @@
-import { seededRandom } from '../../../applications/sdk/painter.js';
+import { seededRandom } from '../../../runtime/seeded-random.js';
 import {
   decodeAll,
   decodeEntry,

@@ -1,4 +1,4 @@
-import { seededRandom } from '../../../applications/sdk/painter.js';
+import { seededRandom } from '../../../runtime/seeded-random.js';
 import { Awareness } from '../../../gossip/core/awareness.js';
 import { OwnTable } from '../../../gossip/core/member.js';
 import { Membership } from '../../../gossip/core/membership.js';

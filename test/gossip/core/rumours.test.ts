@@ -2,7 +2,7 @@ import { sizeOf } from '../../../gossip/core/encoded.js';
 import { encodeMessage } from '../../../gossip/wire/messages.js';
 import { Rumours } from '../../../gossip/core/rumours.js';
 import { Walk } from '../../../gossip/core/walk.js';
-import { seededRandom } from '../../../applications/sdk/painter.js';
+import { seededRandom } from '../../../runtime/seeded-random.js';
 import { assert, suite } from '../../suite.js';
 
 suite('rumours', (test) => {

@@ -1,4 +1,4 @@
-import { seededRandom } from '../../../applications/sdk/painter.js';
+import { seededRandom } from '../../../runtime/seeded-random.js';
 import { shortestSuspicionMs } from '../../../gossip/core/formulas.js';
 import { lan } from '../../../gossip/core/profile.js';
 import { SimulatedCluster } from '../../../gossip/simulator/simulated-cluster.js';

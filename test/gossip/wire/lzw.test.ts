@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 
-import { seededRandom } from '../../../applications/sdk/painter.js';
+import { seededRandom } from '../../../runtime/seeded-random.js';
 import { LzwDecoder, LzwEncoder, pack, unpack } from '../../../gossip/wire/lzw.js';
 import { WireError } from '../../../gossip/wire/wire-error.js';
 import { assert, suite } from '../../suite.js';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-import { seededRandom } from '../../../applications/sdk/painter.js';
+import { seededRandom } from '../../../runtime/seeded-random.js';
 import { crc32 } from '../../../gossip/wire/crc32.js';
 import { Keyring } from '../../../gossip/wire/keyring.js';
 import { pack } from '../../../gossip/wire/lzw.js';

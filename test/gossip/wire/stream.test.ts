@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-import { seededRandom } from '../../../applications/sdk/painter.js';
+import { seededRandom } from '../../../runtime/seeded-random.js';
 import { Keyring } from '../../../gossip/wire/keyring.js';
 import { encodeMessage } from '../../../gossip/wire/messages.js';
 import type { WireOptions } from '../../../gossip/wire/packet.js';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { FAULT_KINDS } from '../../../launcher/chaos/fault-kind.js';
 import { chooseMove } from '../../../launcher/chaos/monkey-choice.js';
 import type { Jungle, MonkeyMove, MonkeyRules } from '../../../launcher/chaos/monkey-choice.js';
-import { seededRandom } from '../../../launcher/chaos/random.js';
+import { seededRandom } from '../../../runtime/seeded-random.js';
 import { assert, suite } from '../../suite.js';
 
 const NAMES = ['application-1', 'cnn-1', 'math-1', 'math-2', 'storage-1', 'storage-2'];

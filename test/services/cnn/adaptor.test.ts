@@ -1,7 +1,8 @@
 import { status } from '@grpc/grpc-js';
 import sharp from 'sharp';
 
-import { paintShape, seededRandom } from '../../../applications/sdk/painter.js';
+import { paintShape } from '../../../applications/sdk/painter.js';
+import { seededRandom } from '../../../runtime/seeded-random.js';
 import { elementCount, numbersOf, tensorOf } from '../../../protos/tensors.js';
 import {
   bytesValue,

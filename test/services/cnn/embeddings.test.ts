@@ -1,4 +1,5 @@
-import { paintShape, seededRandom, SHAPES } from '../../../applications/sdk/painter.js';
+import { paintShape, SHAPES } from '../../../applications/sdk/painter.js';
+import { seededRandom } from '../../../runtime/seeded-random.js';
 import { cosine } from '../../../services/math/cosine.js';
 import { validationPhotographs, whyNoPhotographs } from '../../end-to-end/photographs.js';
 import { assert, suite } from '../../suite.js';

@@ -4,7 +4,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
-import { paintShape, seededRandom, SHAPES } from '../../../applications/sdk/painter.js';
+import { paintShape, SHAPES } from '../../../applications/sdk/painter.js';
+import { seededRandom } from '../../../runtime/seeded-random.js';
 import { assert, suite } from '../../suite.js';
 import { encoded, openCnn, productRoot, shippedModels, temporaryFolder } from './fixture.js';
 

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { FractoryError } from '../../../runtime/errors.js';
 import { DEFAULT_STORAGE_LIMITS } from '../../../services/storage/limits.js';
 import { FileStore } from '../../../services/storage/store.js';
-import { seededRandom } from '../../../applications/sdk/painter.js';
+import { seededRandom } from '../../../runtime/seeded-random.js';
 
 /**
  * A process that writes and deletes files, each name in its turn and all names at a time, until it is killed: `kill-writer ROOT SEED NAME...`. It says

@@ -1,4 +1,4 @@
-import { seededRandom } from '../../../applications/sdk/painter.js';
+import { seededRandom } from '../../../runtime/seeded-random.js';
 import { assert, suite } from '../../suite.js';
 import { temporaryFolder } from './fixture.js';
 import { KillRounds } from './kill-rounds.js';

@@ -2,6 +2,8 @@ import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 
 import type { Server } from '@grpc/grpc-js';
 
+import { ClosedSessions } from './closed-sessions.js';
+
 /** What the connections of one server may be. */
 export interface ConnectionLimits {
   /** Connections at a time. One more, and the one that has been without a call for the longest leaves. */
@@ -17,6 +19,9 @@ const MAX_FIELDS = 100;
 const HANDSHAKE_MS = 5000;
 /** Sockets beyond the connections that are let in, such as those that have not shown a certificate yet. */
 const MORE_SOCKETS = 256;
+
+/** Of all servers of this process. */
+const closedSessions = new ClosedSessions();
 
 interface Http2Server {
   maxConnections?: number;
@@ -57,6 +62,7 @@ export function guardConnections(
     const room = new ConnectionRoom(limits.max_connections);
     http2Server.maxConnections = limits.max_connections + MORE_SOCKETS;
     http2Server.on('session', (session) => {
+      closedSessions.watch(session);
       if (windowBytes !== undefined) session.setLocalWindowSize(windowBytes);
       room.enter(session);
     });

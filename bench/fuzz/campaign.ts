@@ -4,7 +4,7 @@ import { sleep } from '../../runtime/deadline.js';
 import { messageOf } from '../../runtime/errors.js';
 import { attack, Callers } from './attackers.js';
 import { Findings } from './findings.js';
-import type { Finding } from './findings.js';
+import type { Case, Finding } from './findings.js';
 import type { FuzzedDataCenter } from './fuzzed-data-center.js';
 import { COORDINATOR } from './fuzzed-data-center.js';
 import { GoodProcess } from './good-process.js';
@@ -63,6 +63,8 @@ export class Campaign {
   readonly #idle: { target: string; opened: number; kept: number }[] = [];
   #calls = 0;
   #attackCount = 0;
+  /** The attack on a connection that was done last. */
+  #latest: Case | undefined;
 
   constructor(center: FuzzedDataCenter, options: CampaignOptions) {
     this.#center = center;
@@ -126,8 +128,9 @@ export class Campaign {
       this.#idle.push({ target: target.id, opened: connections, kept });
     }
     while (goesOn()) {
-      const { name } = await attack(this.#seedOf(this.#attackCount++, 2), subjects, attackMs);
-      this.#attacks[name] = (this.#attacks[name] ?? 0) + 1;
+      const what = await attack(this.#seedOf(this.#attackCount++, 2), subjects, attackMs);
+      this.#attacks[what.name] = (this.#attacks[what.name] ?? 0) + 1;
+      this.#latest = what;
     }
   }
 
@@ -158,10 +161,12 @@ export class Campaign {
         this.#findings.add(
           `${id} failed ${String(failed)} of ${String(calls)} calls of those who mean well: ${failures.join('; ')}`,
         );
-    for (const trouble of this.#center.troubles()) this.#findings.add(trouble);
+    for (const trouble of this.#center.troubles()) this.#findings.add(trouble, this.#latest);
     const [first, last] = [vitals[1], vitals.at(-1)];
     if (first && last) for (const fault of grown(first, last)) this.#findings.add(fault);
     for (const { id } of this.#center.targets) {
+      const lastWords = this.#center.lastWordsOf(id);
+      if (lastWords !== '') this.#findings.add(`${id} said at its end: ${lastWords}`);
       const errors = await this.#center.errorsOf(id).catch((error: unknown) => [messageOf(error)]);
       if (errors.length > 0)
         this.#findings.add(`${id} logged errors: ${errors.slice(0, 8).join('\n')}`);

@@ -22,6 +22,8 @@ const TYPES = ['storage', 'block', 'math', 'cnn', 'application'] as const;
 const START_MS = 30_000;
 const SESSION_MS = 10_000;
 const COLLECTED_MS = 700;
+/** How much of what a process said before it died is shown, characters. */
+const LAST_WORDS = 4096;
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 
 const collecting = `--import ${new URL('./collect-on-signal.js', import.meta.url).href}`;
@@ -42,6 +44,7 @@ export class FuzzedDataCenter implements AsyncDisposable {
   readonly statePath: string;
   readonly #children = new Map<string, ChildProcess>();
   readonly #exits: string[] = [];
+  readonly #lastWords = new Map<string, string>();
   #coordinator: Coordinator | undefined;
   #targets: readonly Target[] = [];
   #epochs: readonly string[] = [];
@@ -89,6 +92,11 @@ export class FuzzedDataCenter implements AsyncDisposable {
   async errorsOf(id: string): Promise<string[]> {
     const text = await readFile(this.#logOf(id), 'utf8').catch(() => '');
     return text.split('\n').filter((line) => /"level":(50|60|"error"|"fatal")|^\s+at /.test(line));
+  }
+
+  /** The end of what a process that ended by itself said on stderr; empty of others. */
+  lastWordsOf(id: string): string {
+    return this.#lastWords.get(id) ?? '';
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -153,9 +161,17 @@ export class FuzzedDataCenter implements AsyncDisposable {
     const log = createWriteStream(this.#logOf(id));
     child.stdout?.pipe(log, { end: false });
     child.stderr?.pipe(log, { end: false });
-    child.once('close', () => log.end());
+    let last = '';
+    child.stderr?.on('data', (chunk: Buffer) => {
+      last = `${last}${chunk.toString()}`.slice(-LAST_WORDS);
+    });
     child.once('exit', (code, signal) => {
-      if (!this.#isStopping) this.#exits.push(`${id} ended with ${String(code ?? signal)}`);
+      if (this.#isStopping) return;
+      this.#exits.push(`${id} ended with ${String(code ?? signal)}`);
+    });
+    child.once('close', () => {
+      log.end();
+      if (!this.#isStopping) this.#lastWords.set(id, last);
     });
   }
 

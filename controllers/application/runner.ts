@@ -252,12 +252,18 @@ function placeOf(thrown: unknown): typeof NOWHERE {
   return { step, member };
 }
 
-/** How long a run waits for the first member of a type, from when it was missed: a node that restarts is back sooner. */
+/** How long a run waits for a member of a type that nobody has seen here, from when it was missed: it may be about to start. */
 const NO_MEMBER_PATIENCE_MS = 8000;
+/** A type that was here so lately is coming back: a run waits for it as long as it has time. */
+const LATELY_MS = 60_000;
 
 function isTransient(failure: Failure, waitedMs: number): boolean {
   const error = fromFailure(failure);
-  if (error.reason === 'NO_MEMBER') return waitedMs < NO_MEMBER_PATIENCE_MS;
+  if (error.reason === 'NO_MEMBER') {
+    const { missing_ms: missingMs } = error.metadata;
+    const wasHereLately = missingMs !== undefined && Number(missingMs) < LATELY_MS;
+    return wasHereLately || waitedMs < NO_MEMBER_PATIENCE_MS;
+  }
   // A one-shot reply or a capability that is gone belongs to a life that has ended.
   return isWorthRetrying(error) || error.reason === 'CAPABILITY_REVOKED';
 }

@@ -18,7 +18,7 @@ export interface MonkeyOptions extends MonkeyRules {
   readonly onMove: (move: MonkeyMove, leftMs: number) => void;
 }
 
-/** Does a random fault every so often, each with its heal, until the time is over; all are healed when it resolves. */
+/** Does a random fault every so often, each with its heal, until the time is over; all are healed when it resolves. Rejects with the first failure of this program itself. */
 export async function runMonkey(
   session: ChaosSession,
   laboratory: Laboratory,
@@ -28,16 +28,21 @@ export async function runMonkey(
   const { experiment } = laboratory;
   const untilMs = experiment.now() + forMs;
   const healing = new Set<Promise<void>>();
-  for (let next = experiment.now(); next < untilMs; next += everyMs) {
+  const failures: unknown[] = [];
+  for (let next = experiment.now(); next < untilMs && failures.length === 0; next += everyMs) {
     await sleep(Math.max(0, next - experiment.now()), signal);
     const move = chooseMove(random, options, await jungleOf(session, laboratory));
     if (!move) continue;
     onMove(move, untilMs - next);
-    const healed = oneMove(laboratory, move, untilMs, signal).finally(() => healing.delete(healed));
-    healed.catch(() => undefined);
+    const healed = oneMove(laboratory, move, untilMs, signal)
+      .catch((error: unknown) => {
+        failures.push(error);
+      })
+      .finally(() => healing.delete(healed));
     healing.add(healed);
   }
   await Promise.all(healing);
+  if (failures.length > 0) throw failures[0];
 }
 
 /** A member that isn't there any more can't be hit: that is no reason to stop. */

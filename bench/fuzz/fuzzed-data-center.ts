@@ -26,7 +26,7 @@ const COLLECTED_MS = 700;
 const LAST_WORDS = 4096;
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 
-const collecting = `--import ${new URL('./collect-on-signal.js', import.meta.url).href}`;
+const collecting = `--import ${new URL('../collect-on-signal.js', import.meta.url).href}`;
 
 /** A process under attack. */
 export interface Target {

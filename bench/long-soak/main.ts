@@ -43,6 +43,9 @@ const out = path.join(
 );
 const statePath = await mkdtemp(path.join(tmpdir(), 'fractory-soak-'));
 process.env['FRACTORY_STATE'] = statePath;
+// All that it starts collects its garbage when it is told to.
+process.env['NODE_OPTIONS'] =
+  `--import ${new URL('../collect-on-signal.js', import.meta.url).href}`;
 const interruption = new Interruption();
 interruption.listen();
 interruption.handle();

@@ -2,6 +2,8 @@ import { connect } from 'node:net';
 
 import { findProcess, processSizes } from '../../launcher/chaos/process-table.js';
 import type { RunningDataCenter } from '../../launcher/running-data-center.js';
+import { sleep } from '../../runtime/deadline.js';
+import { systemCodeOf } from '../../runtime/errors.js';
 import type { Coordinator } from '../../zookeeper/coordinator.js';
 
 /** What was read at one moment. */
@@ -23,8 +25,10 @@ export interface ProcessSample {
 }
 
 const TIMEOUT_MS = 2000;
+/** By then garbage is collected. */
+const COLLECTED_MS = 500;
 
-/** Reads memory, descriptors, handles and znodes of everybody. */
+/** Reads memory, descriptors, handles and znodes of everybody. Who can collects its garbage first: what is read is what is held. */
 export async function takeSample(
   atMs: number,
   running: RunningDataCenter,
@@ -34,16 +38,31 @@ export async function takeSample(
   const { statePath } = config.places;
   const metrics = new Map(coordinator.members().map((one) => [one.id, one.metricsAddress]));
   const names = [...(record?.processes ?? []).map(({ name }) => name)];
+  const identities = await Promise.all(
+    names.map(async (name) => ({ name, identity: await findProcess(statePath, name) })),
+  );
+  for (const { identity } of identities) if (identity) collect(identity.pid);
+  if (record) collect(record.launcher.pid);
+  await sleep(COLLECTED_MS);
   const found = await Promise.all(
-    names.map(async (name) => {
-      const identity = await findProcess(statePath, name);
-      return identity ? sampleOf(name, identity.pid, metrics.get(name)) : [];
-    }),
+    identities.map(async ({ name, identity }) =>
+      identity ? await sampleOf(name, identity.pid, metrics.get(name)) : [],
+    ),
   );
   const launcher = record ? await sampleOf('launcher', record.launcher.pid) : [];
   const znodes = await znodesOf(running.coordinator.connect.split(','));
   const processes = [...launcher, ...found.flat()];
   return { atMs, processes, ...(znodes !== undefined && { znodes }) };
+}
+
+/** Those that are not ours, such as ZooKeeper's servers, take no notice of this signal. */
+function collect(pid: number): void {
+  try {
+    process.kill(pid, 'SIGWINCH');
+  } catch (error) {
+    // It has ended since.
+    if (systemCodeOf(error) !== 'ESRCH') throw error;
+  }
 }
 
 async function sampleOf(

@@ -6,6 +6,7 @@ import { measureCnnTraining } from './cnn-training.js';
 import { measureCopy } from './copy.js';
 import { measureDurable } from './durable.js';
 import { measureFailover } from './failover.js';
+import { measureGossipLive } from './gossip-live.js';
 import { measureHops } from './hop.js';
 import { measureImagePrediction } from './image-prediction.js';
 import { measureKills } from './kills.js';
@@ -32,6 +33,7 @@ const MEASURES: Readonly<Record<string, (rounds: number) => Promise<Finding[]>>>
   checks: measureChecks,
   durable: measureDurable,
   failover: measureFailover,
+  'gossip-live': measureGossipLive,
   kills: measureKills,
   'start-up': measureStartUp,
   soak: measureSoak,

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import { randomInt } from 'node:crypto';
 
 import { systemClock } from '../runtime/clock.js';
 import type { Clock } from '../runtime/clock.js';
@@ -13,25 +13,25 @@ import type { MemberChange } from './core/membership.js';
 import { lan } from './core/profile.js';
 import type { Profile } from './core/profile.js';
 import { StallWatch } from './core/stall-watch.js';
+import type { DropReason, GossipCounts } from './counts.js';
+import { guarded } from './guarded-delegate.js';
 import { addressBytes, endpointText, parseEndpoint } from './net/address.js';
-import { hear, say, stateOf } from './net/conversation.js';
-import type { RemoteState } from './net/conversation.js';
-import { Slices } from './net/sliced.js';
+import { Exchanges } from './net/exchanges.js';
 import { Sockets } from './net/sockets.js';
 import { MAX_LABEL_BYTES } from './wire/label.js';
 import type { Keyring } from './wire/keyring.js';
-import { encodeMessage, MAX_META_BYTES, MAX_NAME_BYTES } from './wire/messages.js';
+import { MAX_MEMBERS, MAX_META_BYTES, MAX_OWN_NAME_BYTES } from './wire/limits.js';
 import type { Message } from './wire/messages.js';
+import { COMPOUND_BYTES, COMPOUND_PART_BYTES } from './wire/packet.js';
 import { openPacket, overheadBytes, sealPacket } from './wire/packet.js';
 import type { WireOptions } from './wire/packet.js';
-import { encodeRefusal, encodeUserStream } from './wire/stream.js';
 import { WireError } from './wire/wire-error.js';
 
 /** Where memberlist listens by custom. */
 export const DEFAULT_PORT = 7946;
 
 export interface MemberlistOptions {
-  /** Unique in the cluster. */
+  /** Unique in the cluster; at most 255 bytes. */
   readonly name: string;
   /** IP address to listen on. Default 127.0.0.1. */
   readonly bind?: string;
@@ -53,6 +53,8 @@ export interface MemberlistOptions {
   readonly compress?: boolean;
   /** Versions of the delegate's protocol that are understood at least and at most, and the one that is spoken. Default 0, 0, 0; those of Serf are 2, 5, 5. */
   readonly delegateVersions?: readonly [least: number, most: number, spoken: number];
+  /** Members that are known at most, gone ones too; more are dropped and counted. Default 100,000, which is about 100 MB. */
+  readonly maxMembers?: number;
   readonly delegate?: Delegate;
   readonly onChange?: (change: MemberChange) => void;
   readonly log?: Logger;
@@ -60,60 +62,67 @@ export interface MemberlistOptions {
   readonly random?: () => number;
 }
 
-/** What was sent and received, and what was dropped and why. */
-export interface GossipCounts {
-  packetsIn: number;
-  packetsOut: number;
-  bytesIn: number;
-  bytesOut: number;
-  exchanges: number;
-  /** By problem of a WireError, and `refused` for exchanges with members that don't fit. */
-  readonly dropped: Map<string, number>;
-}
-
 /** Of memberlist's own protocol: understood at least and at most, and spoken. */
 const PROTOCOL = [1, 5, 2] as const;
 const NOTHING = new Uint8Array();
+/** A stall is worth a warning from here on; on a busy machine short ones are usual. */
+const LONG_STALL_MS = 1000;
 
 /** A member of a cluster of memberlist, on real sockets. Owns them: `stop` it. `leave` says goodbye first. */
 export class Memberlist implements AsyncDisposable {
-  readonly counts: GossipCounts = {
-    ...{ packetsIn: 0, packetsOut: 0, bytesIn: 0, bytesOut: 0, exchanges: 0 },
-    dropped: new Map(),
-  };
+  readonly counts: GossipCounts;
   readonly #options: MemberlistOptions;
   readonly #profile: Profile;
   readonly #wire: WireOptions;
   readonly #log: Logger;
   readonly #member: GossipMember;
+  readonly #exchanges: Exchanges;
   #sockets: Sockets | undefined;
   #endpoint: Endpoint;
-  #sequence = 0;
 
   private constructor(options: MemberlistOptions) {
     check(options);
-    const { clock = systemClock, random = Math.random, delegateVersions = [0, 0, 0] } = options;
+    const { name, clock = systemClock, random = Math.random } = options;
+    const { delegateVersions = [0, 0, 0] } = options;
     this.#options = options;
     this.#profile = options.profile ?? lan;
     this.#log = options.log ?? silentLogger();
-    this.#wire = {
-      label: Buffer.from(options.label ?? ''),
-      keyring: options.keyring,
-      verifyIncoming: options.verifyIncoming ?? true,
-      compress: options.compress ?? true,
-    };
+    this.#wire = wireOf(options);
     this.#endpoint = { address: addressBytes(options.bind ?? '127.0.0.1'), port: 0 };
     const watch = new StallWatch(clock, this.#profile.probeTimeoutMs, (lateMs) => {
-      this.#log.warn({ lateMs: Math.round(lateMs) }, 'the event loop stood still');
+      const level = lateMs >= LONG_STALL_MS ? 'warn' : 'debug';
+      this.#log[level]({ lateMs: Math.round(lateMs) }, 'the event loop stood still');
       this.#member.stalled(lateMs);
     });
-    this.#member = new GossipMember({
-      ...{ name: options.name, endpoint: this.#endpoint, meta: options.meta ?? NOTHING },
-      ...{ versions: Uint8Array.of(...PROTOCOL, ...delegateVersions), profile: this.#profile },
-      ...{ clock: watch, random, transport: this.#transport() },
-      ...(options.delegate ? { delegate: options.delegate } : {}),
-      ...(options.onChange ? { onChange: options.onChange } : {}),
+    const delegate = guarded(options.delegate ?? {}, (error) => {
+      this.#failed(error);
     });
+    this.#member = new GossipMember({
+      ...{ name, delegate, random, endpoint: this.#endpoint, meta: options.meta ?? NOTHING },
+      ...{ versions: Uint8Array.of(...PROTOCOL, ...delegateVersions), profile: this.#profile },
+      ...{ clock: watch, transport: this.#transport(), firstSequence: randomInt(2 ** 32) },
+      maxMembers: options.maxMembers ?? MAX_MEMBERS,
+      onChange: (change) => {
+        this.#changed(change);
+      },
+      onDrop: (why) => {
+        this.#count(why);
+      },
+    });
+    this.counts = countsOf(this.#member);
+    this.#exchanges = new Exchanges(
+      {
+        ...{ member: this.#member, wire: this.#wire, delegate },
+        timeoutMs: this.#profile.tcpTimeoutMs,
+        dial: async (to, timeoutMs) => this.#opened().dial(to, timeoutMs),
+        limit: (socket, timeoutMs) => this.#sockets?.limit(socket, timeoutMs),
+        dropped: (why, from, problem) => {
+          this.#drop(why, from, problem);
+        },
+        exchanged: () => this.counts.exchanges++,
+      },
+      randomInt(2 ** 32),
+    );
   }
 
   /** Listens, and is the only member of its cluster until it joins another. Errors: INVALID_ARGUMENT, and what the system says of the address. */
@@ -133,6 +142,17 @@ export class Memberlist implements AsyncDisposable {
     return [...this.#member.table];
   }
 
+  /** One that is known, gone ones too. */
+  member(name: string): MemberView | undefined {
+    return this.#member.table.get(name);
+  }
+
+  /** Largest message of the program on top that a packet has room for, bytes. */
+  get roomBytes(): number {
+    const aroundBytes = overheadBytes(this.#wire) + COMPOUND_BYTES + COMPOUND_PART_BYTES + 1;
+    return this.#profile.packetBytes - aroundBytes;
+  }
+
   /** This member, as it told the others. */
   localMember(): MemberView {
     const view = this.#member.table.get(this.#options.name);
@@ -148,7 +168,9 @@ export class Memberlist implements AsyncDisposable {
   /** Exchanges all with these members, `ADDRESS:PORT` each; returns how many answered. UNAVAILABLE where none did. */
   async join(addresses: readonly string[]): Promise<number> {
     const endpoints = addresses.map((address) => parseEndpoint(address, DEFAULT_PORT));
-    const tried = await Promise.allSettled(endpoints.map((one) => this.#exchange(one, true)));
+    const tried = await Promise.allSettled(
+      endpoints.map((one) => this.#exchanges.exchange(one, true)),
+    );
     const failed = tried.flatMap((one) =>
       one.status === 'rejected' ? [messageOf(one.reason)] : [],
     );
@@ -179,10 +201,8 @@ export class Memberlist implements AsyncDisposable {
   }
 
   /** A message to one member over TCP. UNAVAILABLE where it is not reached. */
-  async sendReliable(to: Endpoint, bytes: Uint8Array): Promise<void> {
-    const socket = await this.#dial(to);
-    await say(socket, encodeUserStream(bytes), this.#wire, true);
-    socket.end();
+  sendReliable(to: Endpoint, bytes: Uint8Array): Promise<void> {
+    return this.#exchanges.send(to, bytes);
   }
 
   /** Says goodbye; resolves when it was passed on, or after so long. Still answers until `stop`. */
@@ -211,12 +231,17 @@ export class Memberlist implements AsyncDisposable {
 
   async #open(): Promise<void> {
     const { bind = '127.0.0.1', port = DEFAULT_PORT, advertise } = this.#options;
+    // Checked before anything is open.
+    if (advertise !== undefined) parseEndpoint(advertise, DEFAULT_PORT);
     this.#sockets = await Sockets.open(bind, port, {
       packet: (bytes, from) => {
         this.#onPacket(bytes, from);
       },
       connection: (socket) => {
-        void this.#answer(socket);
+        void this.#exchanges.answer(socket);
+      },
+      tooMany: (from) => {
+        this.#drop('too_many', from, 'too many connections at once');
       },
       unsent: (error) => {
         this.#log.debug({ err: error }, 'a packet was not sent');
@@ -234,19 +259,27 @@ export class Memberlist implements AsyncDisposable {
         this.#send(to, messages);
       },
       pingByTcp: (member, timeoutMs, answered) => {
-        this.#pingByTcp(member, timeoutMs).then(
+        this.#exchanges.ping(member, timeoutMs).then(
           (reached) => {
             if (reached) answered();
           },
           () => undefined,
         );
       },
-      exchange: (withWhom, join) => this.#exchange(withWhom, join),
+      exchange: (withWhom, join) => this.#exchanges.exchange(withWhom, join),
     };
   }
 
+  /** In one packet, or in one each where names are so long that they don't fit into one. */
   #send(to: Endpoint, messages: readonly Message[]): void {
-    const packet = sealPacket(messages.map(encodedOf), this.#wire);
+    const parts = messages.map(encodedOf);
+    if (parts.length > 1 && sizeOf(parts) + overheadBytes(this.#wire) > this.#profile.packetBytes)
+      for (const part of parts) this.#sendPacket(to, [part]);
+    else this.#sendPacket(to, parts);
+  }
+
+  #sendPacket(to: Endpoint, parts: readonly Uint8Array[]): void {
+    const packet = sealPacket(parts, this.#wire);
     this.counts.packetsOut++;
     this.counts.bytesOut += packet.length;
     this.#sockets?.send(packet, to);
@@ -257,120 +290,46 @@ export class Memberlist implements AsyncDisposable {
     this.counts.bytesIn += bytes.length;
     try {
       const { messages, problems } = openPacket(bytes, this.#wire);
-      for (const problem of problems) this.#drop(problem, from);
+      for (const { problem, message } of problems) this.#drop(problem, from, message);
       this.#member.receive(messages, from);
     } catch (error) {
-      if (!(error instanceof WireError)) throw error;
-      this.#drop(error, from);
+      if (error instanceof WireError) this.#drop(error.problem, from, error.message);
+      else this.#failed(error);
     }
   }
 
-  #drop(error: WireError, from: Endpoint): void {
+  #changed(change: MemberChange): void {
+    try {
+      this.#options.onChange?.(change);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #drop(why: string, from: Endpoint, problem: string): void {
+    this.#count(why as DropReason);
+    if (this.#log.isLevelEnabled('debug'))
+      this.#log.debug({ from: endpointText(from), why, problem }, 'dropped');
+  }
+
+  #count(why: DropReason): void {
     const { dropped } = this.counts;
-    dropped.set(error.problem, (dropped.get(error.problem) ?? 0) + 1);
-    this.#log.debug({ from: endpointText(from), problem: error.message }, 'dropped');
+    dropped.set(why, (dropped.get(why) ?? 0) + 1);
   }
 
-  async #dial(to: Endpoint, timeoutMs = this.#profile.tcpTimeoutMs): Promise<Socket> {
+  /** What a packet of a stranger must not end: this process. */
+  #failed(error: unknown): void {
+    this.#count('failed');
+    this.#log.error({ err: error }, 'something that arrived could not be taken');
+  }
+
+  #opened(): Sockets {
     if (!this.#sockets) throw unavailable('STOPPED', 'this member was stopped');
-    return this.#sockets.dial(to, timeoutMs);
-  }
-
-  async #pingByTcp(member: MemberView, timeoutMs: number): Promise<boolean> {
-    const socket = await this.#dial(member, Math.max(1, timeoutMs));
-    try {
-      this.#sequence = (this.#sequence + 1) >>> 0;
-      const sequence = this.#sequence;
-      const source = { sourceAddress: NOTHING, sourcePort: 0, sourceName: '' };
-      const ping = encodeMessage({ kind: 'ping', sequence, name: member.name, ...source });
-      await say(socket, ping, { ...this.#wire, compress: false }, true);
-      const said = await hear(socket, withoutLabel(this.#wire));
-      return (
-        said.kind === 'message' && said.message.kind === 'ack' && said.message.sequence === sequence
-      );
-    } finally {
-      socket.destroy();
-    }
-  }
-
-  /** As the one who dials: says all, hears all, then takes it. */
-  async #exchange(withWhom: Endpoint, join: boolean): Promise<void> {
-    const socket = await this.#dial(withWhom);
-    try {
-      await say(socket, await this.#localState(join), this.#wire, true);
-      const said = await hear(socket, withoutLabel(this.#wire));
-      if (said.kind === 'refused')
-        throw unavailable('REFUSED', `${endpointText(withWhom)} refuses: ${said.why}`);
-      if (said.kind !== 'state')
-        throw unavailable('NOT_UNDERSTOOD', `${endpointText(withWhom)} answered with a message`);
-      await this.#take(said.state, withWhom);
-    } catch (error) {
-      if (!(error instanceof WireError)) throw error;
-      this.#drop(error, withWhom);
-      const text = `${endpointText(withWhom)} was not understood: ${error.message}`;
-      throw unavailable('NOT_UNDERSTOOD', text, { cause: error });
-    } finally {
-      socket.destroy();
-    }
-  }
-
-  /** As the one who was dialled. Never rejects. */
-  async #answer(socket: Socket): Promise<void> {
-    this.#sockets?.limit(socket, this.#profile.tcpTimeoutMs);
-    const from = peerOf(socket);
-    try {
-      const said = await hear(socket, this.#wire);
-      if (said.kind === 'message') await this.#onStreamMessage(said.message, socket);
-      if (said.kind === 'state') {
-        // First all is said, as Go does: so who is refused here hears it by its own check.
-        await say(socket, await this.#localState(false), this.#wire, false);
-        await this.#take(said.state, from);
-      }
-    } catch (error) {
-      if (error instanceof WireError) {
-        this.#drop(error, from);
-        const refusal = encodeRefusal(error.message);
-        await say(socket, refusal, this.#wire, false).catch(() => undefined);
-      } else
-        this.#log.debug({ from: endpointText(from), problem: messageOf(error) }, 'not answered');
-    } finally {
-      socket.end();
-      socket.destroySoon();
-    }
-  }
-
-  async #onStreamMessage(message: Message, socket: Socket): Promise<void> {
-    const { name, delegate } = this.#options;
-    if (message.kind === 'user') delegate?.onUserMessage?.(message.payload);
-    if (message.kind !== 'ping' || (message.name !== '' && message.name !== name)) return;
-    const ack = encodeMessage({ kind: 'ack', sequence: message.sequence, payload: NOTHING });
-    await say(socket, ack, { ...this.#wire, compress: false }, false);
-  }
-
-  #localState(join: boolean): Promise<Uint8Array> {
-    const userState = this.#options.delegate?.localState?.(join) ?? NOTHING;
-    return stateOf(this.#member, userState, join);
-  }
-
-  /** Takes all that the other side holds, or nothing where it can't be one cluster with this one. */
-  async #take({ members, userState, join }: RemoteState, from: Endpoint): Promise<void> {
-    const problem = this.#member.incompatibility(members);
-    if (problem !== undefined) {
-      this.counts.dropped.set('refused', (this.counts.dropped.get('refused') ?? 0) + 1);
-      this.#log.warn({ from: endpointText(from), problem }, 'not one cluster');
-      throw unavailable('INCOMPATIBLE', `${endpointText(from)} can not be joined: ${problem}`);
-    }
-    const slices = new Slices();
-    for (const member of members) {
-      this.#member.merge(member);
-      await slices.breathe();
-    }
-    if (userState.length > 0) this.#options.delegate?.mergeState?.(userState, join);
-    this.counts.exchanges++;
+    return this.#sockets;
   }
 
   #checkRoom(bytes: Uint8Array): void {
-    const room = this.#profile.packetBytes - overheadBytes(this.#wire) - 3;
+    const room = this.roomBytes;
     if (bytes.length > room)
       throw invalidArgument(
         'message',
@@ -379,14 +338,28 @@ export class Memberlist implements AsyncDisposable {
   }
 }
 
-/** Who was dialled says no label. */
-function withoutLabel(options: WireOptions): WireOptions {
-  return { ...options, expectsLabel: false };
+function wireOf(options: MemberlistOptions): WireOptions {
+  return {
+    label: Buffer.from(options.label ?? ''),
+    keyring: options.keyring,
+    verifyIncoming: options.verifyIncoming ?? true,
+    compress: options.compress ?? true,
+  };
 }
 
-function peerOf({ remoteAddress, remotePort }: Socket): Endpoint {
-  if (remoteAddress === undefined) return { address: NOTHING, port: 0 };
-  return { address: addressBytes(remoteAddress), port: remotePort ?? 0 };
+function countsOf(member: GossipMember): GossipCounts {
+  return {
+    ...{ packetsIn: 0, packetsOut: 0, bytesIn: 0, bytesOut: 0, exchanges: 0 },
+    get refuted() {
+      return member.membership.refuted;
+    },
+    dropped: new Map(),
+  };
+}
+
+/** Of a compound message. */
+function sizeOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, { length }) => sum + COMPOUND_PART_BYTES + length, COMPOUND_BYTES);
 }
 
 function checkMeta(meta: Uint8Array): void {
@@ -399,10 +372,10 @@ function checkMeta(meta: Uint8Array): void {
 
 function check({ name, meta = NOTHING, label = '' }: MemberlistOptions): void {
   const bytes = Buffer.byteLength(name);
-  if (bytes === 0 || bytes > MAX_NAME_BYTES)
+  if (bytes === 0 || bytes > MAX_OWN_NAME_BYTES)
     throw invalidArgument(
       'name',
-      `has ${String(bytes)} bytes, expected 1 to ${String(MAX_NAME_BYTES)}`,
+      `has ${String(bytes)} bytes, expected 1 to ${String(MAX_OWN_NAME_BYTES)}`,
     );
   checkMeta(meta);
   if (Buffer.byteLength(label) > MAX_LABEL_BYTES)

@@ -87,6 +87,3 @@ export async function attack(
   await begin({ address, random, paths, forMs });
   return { lane: 'attack', seed, target: target.id, name };
 }
-
-export const attackNames = (subjects: readonly Subject[]): number =>
-  new Set(subjects.flatMap(({ target }) => attacksOn(target).map(({ name }) => name))).size;

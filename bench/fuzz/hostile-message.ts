@@ -1,8 +1,8 @@
 import { ScalarType } from '@bufbuild/protobuf';
 import type { DescField, DescMessage } from '@bufbuild/protobuf';
 
-import { wholeBetween } from '../../launcher/chaos/random.js';
-import type { Random } from '../../launcher/chaos/random.js';
+import { wholeBetween } from '../../runtime/seeded-random.js';
+import type { Random } from '../../runtime/seeded-random.js';
 import {
   chance,
   hostileBytes,

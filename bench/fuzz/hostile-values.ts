@@ -1,5 +1,5 @@
-import { wholeBetween } from '../../launcher/chaos/random.js';
-import type { Random } from '../../launcher/chaos/random.js';
+import { wholeBetween } from '../../runtime/seeded-random.js';
+import type { Random } from '../../runtime/seeded-random.js';
 
 /** One of several, all as likely. */
 export function oneOf<T>(random: Random, choices: readonly T[]): T {

@@ -1,5 +1,5 @@
-import type { Random } from '../../launcher/chaos/random.js';
-import { wholeBetween } from '../../launcher/chaos/random.js';
+import type { Random } from '../../runtime/seeded-random.js';
+import { wholeBetween } from '../../runtime/seeded-random.js';
 import { oneOf, randomBytes } from './hostile-values.js';
 import { ACK, call, callFields, END_HEADERS, END_STREAM, FRAME, frame } from './http2-frames.js';
 import { hpack, PREFACE, reset, settings, window } from './http2-frames.js';

@@ -9,6 +9,7 @@ import { attack, Callers } from './attackers.js';
 import { Campaign } from './campaign.js';
 import type { Case } from './findings.js';
 import { FuzzedDataCenter } from './fuzzed-data-center.js';
+import { fuzzGossip, gossipText } from './gossip/gossip-fuzz.js';
 import { asText } from './report.js';
 import { subjectsOf } from './subjects.js';
 
@@ -28,6 +29,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 2 ** 32) },
     json: { type: 'boolean', default: false },
     replay: { type: 'string' },
+    gossip: { type: 'boolean', default: false },
     connections: { type: 'string', default: String(WANTED_CONNECTIONS) },
   },
 });
@@ -35,7 +37,20 @@ const out = path.join(
   path.resolve(projectRoot, process.env['FRACTORY_STATE'] ?? '.fractory'),
   'fuzz',
 );
-process.exitCode = await (values.replay === undefined ? fuzz() : replay(values.replay));
+process.exitCode = await (values.replay !== undefined
+  ? replay(values.replay)
+  : values.gossip
+    ? gossip()
+    : fuzz());
+
+/** Members of gossip instead of a data center. */
+async function gossip(): Promise<number> {
+  const seed = Number(values.seed);
+  console.error(`seed ${String(seed)}`);
+  const reports = await fuzzGossip(seed, parseDuration(values.for) ?? TEN_MINUTES_MS);
+  console.log(values.json ? JSON.stringify(reports) : gossipText(reports));
+  return reports.every(({ findings }) => findings.length === 0) ? 0 : 1;
+}
 
 async function fuzz(): Promise<number> {
   const forMs = parseDuration(values.for) ?? TEN_MINUTES_MS;

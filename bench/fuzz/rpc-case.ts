@@ -2,9 +2,8 @@ import { gzipSync } from 'node:zlib';
 
 import type { OutgoingHttpHeaders } from 'node:http2';
 
-import { weighted, wholeBetween } from '../../launcher/chaos/random.js';
-import { seededRandom } from '../../runtime/seeded-random.js';
-import type { Random } from '../../launcher/chaos/random.js';
+import { seededRandom, weighted, wholeBetween } from '../../runtime/seeded-random.js';
+import type { Random } from '../../runtime/seeded-random.js';
 import { LINK_KEY, linkKeyOf } from '../../runtime/link-key.js';
 import { SECRET } from './fuzzed-data-center.js';
 import type { Target } from './fuzzed-data-center.js';

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 
-import { wholeBetween } from '../../launcher/chaos/random.js';
-import type { Random } from '../../launcher/chaos/random.js';
+import { wholeBetween } from '../../runtime/seeded-random.js';
+import type { Random } from '../../runtime/seeded-random.js';
 import { DATA_CENTER, SECRET } from './fuzzed-data-center.js';
 import { oneOf, randomBytes } from './hostile-values.js';
 import type { Attack } from './http2-attacks.js';

@@ -1,17 +1,39 @@
+import { status } from '@grpc/grpc-js';
+
+import { sleep } from '../../runtime/deadline.js';
 import { FractoryError, messageOf } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/logger.js';
 import { silentLogger } from '../../runtime/logger.js';
+import type { Endpoint } from '../core/member.js';
+import { endpointText } from '../net/address.js';
+import { Slices } from '../net/sliced.js';
 import { SerfMember } from '../serf/serf-member.js';
 import type { SerfOptions, TaggedMember } from '../serf/serf-member.js';
 import { WireError } from '../wire/wire-error.js';
 import { HostLook } from './host-facts.js';
 import type { HostFacts } from './host-facts.js';
-import { decodeAll, decodeEntry, encodeEntry, ReplicatedMap } from './replicated-map.js';
+import { decodeEntry, encodeEntry, ReplicatedMap } from './replicated-map.js';
 
-export type AgentOptions = Omit<SerfOptions, 'delegate'> & { readonly log?: Logger };
+export type AgentOptions = Omit<SerfOptions, 'events'> & { readonly log?: Logger };
 
 /** Name of the events that carry entries of the map, as agents of Serf see them. */
 const EVENT = 'fractory.map';
+
+/** Who else calls itself like this member, if somebody was heard to. */
+class Namesake {
+  #heard: Endpoint | undefined;
+
+  hear(other: Endpoint): void {
+    this.#heard = other;
+  }
+
+  /** Heard since this was asked last. */
+  take(): Endpoint | undefined {
+    const heard = this.#heard;
+    this.#heard = undefined;
+    return heard;
+  }
+}
 
 /** An edge agent: a member with a map that all agents share, and facts of its machine. */
 export class Agent implements AsyncDisposable {
@@ -19,10 +41,12 @@ export class Agent implements AsyncDisposable {
   readonly #member: SerfMember;
   readonly #host = new HostLook();
   readonly #startedMs = performance.now();
+  readonly #namesake: Namesake;
 
-  private constructor(member: SerfMember, map: ReplicatedMap) {
+  private constructor(member: SerfMember, map: ReplicatedMap, namesake: Namesake) {
     this.#member = member;
     this.map = map;
+    this.#namesake = namesake;
   }
 
   static async start(options: AgentOptions): Promise<Agent> {
@@ -36,22 +60,26 @@ export class Agent implements AsyncDisposable {
         log.debug({ problem: error.message }, 'an entry of the map was not understood');
       }
     };
+    const namesake = new Namesake();
+    const slices = new Slices();
     const member = await SerfMember.create({
       ...options,
+      onChange: (change) => {
+        if (change.kind === 'conflict' && change.member.name === options.name)
+          namesake.hear(change.other);
+        options.onChange?.(change);
+      },
       events: {
         name: EVENT,
         onEvent: (bytes) => {
           understood(() => map.merge(decodeEntry(bytes)));
         },
-        state: () => map.encodeAll(),
-        mergeState: (bytes) => {
-          understood(() => {
-            for (const entry of decodeAll(bytes)) map.merge(entry);
-          });
-        },
+        state: () => slices.run(map.encodingAll()),
+        // What is no map is told as what else of an exchange is not understood.
+        mergeState: (bytes) => slices.run(map.mergingAll(bytes)),
       },
     });
-    return new Agent(member, map);
+    return new Agent(member, map, namesake);
   }
 
   members(): TaggedMember[] {
@@ -59,10 +87,7 @@ export class Agent implements AsyncDisposable {
   }
 
   get local(): TaggedMember {
-    const { name } = this.#member.list.localMember();
-    const found = this.members().find((member) => member.name === name);
-    if (!found) throw new Error('this member is not in its own list');
-    return found;
+    return this.#member.local;
   }
 
   /** How this member sees itself: 0 = well, up to 7. */
@@ -79,11 +104,18 @@ export class Agent implements AsyncDisposable {
     return Math.round((performance.now() - this.#startedMs) / 1000);
   }
 
-  join(addresses: readonly string[]): Promise<number> {
-    return this.#member.join(addresses);
+  /** Errors: UNAVAILABLE where nobody answered; ALREADY_EXISTS where another member has this one's name: then it is seen by nobody, and must not say goodbye in that name. */
+  async join(addresses: readonly string[]): Promise<number> {
+    this.#namesake.take();
+    const reached = await this.#member.join(addresses);
+    const other = this.#namesake.take();
+    if (!other) return reached;
+    const taken = `the name ${this.local.name} is taken by ${endpointText(other)}`;
+    const why = `${taken}: give another one, or start at that address`;
+    throw new FractoryError(status.ALREADY_EXISTS, 'NAME_TAKEN', why);
   }
 
-  /** Tries until one answers, or the signal aborts: a seed may come later. `onRefused` hears of each try that failed. */
+  /** Tries until one answers (see `join`), or the signal aborts: a seed may come later. `onRefused` hears of each try that failed. */
   async joinSooner(
     addresses: readonly string[],
     signal: AbortSignal,
@@ -96,7 +128,7 @@ export class Agent implements AsyncDisposable {
       } catch (error) {
         if (error instanceof FractoryError && error.reason !== 'NOT_JOINED') throw error;
         onRefused(messageOf(error), waitMs);
-        await pause(waitMs, signal);
+        await sleep(waitMs, signal);
       }
   }
 
@@ -123,16 +155,4 @@ export class Agent implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    }
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

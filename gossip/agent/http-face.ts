@@ -1,7 +1,8 @@
-import { timingSafeEqual } from 'node:crypto';
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { isIP } from 'node:net';
 import type { AddressInfo } from 'node:net';
 
 import { status } from '@grpc/grpc-js';
@@ -12,38 +13,45 @@ import type { TaggedMember } from '../serf/serf-member.js';
 import type { Agent } from './agent.js';
 
 const MAX_BODY_BYTES = 16 * 1024;
+/** Who is slower is cut off. */
 const REQUEST_TIMEOUT_MS = 10_000;
+const CHECK_TIMEOUTS_EVERY_MS = 1000;
+const MAX_CONNECTIONS = 256;
+const MAX_HEADERS = 64;
 
 interface Answer {
   readonly code: number;
   readonly body: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 type Route = (agent: Agent, query: URLSearchParams) => Answer;
 
-const routes: Readonly<Record<string, Route>> = {
-  'GET /members': (agent) => ok(membersOf(agent.members())),
-  'GET /info': (agent) => ok(infoOf(agent)),
-  'GET /health': (agent) => ok({ Status: 'ok', Awareness: agent.awareness }),
-  'GET /get': (agent, query) => {
-    const key = required(query, 'key');
-    const value = agent.map.get(key);
-    return value === undefined
-      ? { code: 404, body: { Error: `there is no key ${JSON.stringify(key)}` } }
-      : ok({ Key: key, Value: value });
-  },
-  'POST /add': (agent, query) => {
-    const key = required(query, 'key');
-    agent.set(key, query.get('val') ?? query.get('value') ?? '');
-    return ok({ Key: key });
-  },
-  'POST /del': (agent, query) => {
-    const key = required(query, 'key');
-    return agent.delete(key)
-      ? ok({ Key: key })
-      : { code: 404, body: { Error: `there is no key ${JSON.stringify(key)}` } };
-  },
-};
+const routes: ReadonlyMap<string, Route> = new Map(
+  Object.entries<Route>({
+    'GET /members': (agent) => ok(membersOf(agent.members())),
+    'GET /info': (agent) => ok(infoOf(agent)),
+    'GET /health': (agent) => ok({ Status: 'ok', Awareness: agent.awareness }),
+    'GET /get': (agent, query) => {
+      const key = required(query, 'key');
+      const value = agent.map.get(key);
+      return value === undefined
+        ? { code: 404, body: { Error: `there is no key ${JSON.stringify(key)}` } }
+        : ok({ Key: key, Value: value });
+    },
+    'POST /add': (agent, query) => {
+      const key = required(query, 'key');
+      agent.set(key, query.get('val') ?? query.get('value') ?? '');
+      return ok({ Key: key });
+    },
+    'POST /del': (agent, query) => {
+      const key = required(query, 'key');
+      return agent.delete(key)
+        ? ok({ Key: key })
+        : { code: 404, body: { Error: `there is no key ${JSON.stringify(key)}` } };
+    },
+  }),
+);
 
 /** What an agent tells over HTTP, as JSON: `/members`, `/info`, `/health`, `/get`, and `/add`, `/del` by POST. */
 export class HttpFace implements AsyncDisposable {
@@ -55,13 +63,17 @@ export class HttpFace implements AsyncDisposable {
 
   /** `token`: callers show it as `authorization: Bearer TOKEN`; empty = anybody may ask. */
   static async open(agent: Agent, host: string, port: number, token: string): Promise<HttpFace> {
-    const server = createServer((request, response) => {
+    const limits = {
+      ...{ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
+      connectionsCheckingInterval: CHECK_TIMEOUTS_EVERY_MS,
+    };
+    const server = createServer(limits, (request, response) => {
       void answer(agent, request, token).then((given) => {
-        send(response, given);
+        send(response, given, request.method === 'HEAD');
       });
     });
-    server.requestTimeout = REQUEST_TIMEOUT_MS;
-    server.headersTimeout = REQUEST_TIMEOUT_MS;
+    server.maxConnections = MAX_CONNECTIONS;
+    server.maxHeadersCount = MAX_HEADERS;
     server.listen(port, host);
     await once(server, 'listening');
     return new HttpFace(server);
@@ -82,23 +94,46 @@ export class HttpFace implements AsyncDisposable {
 async function answer(agent: Agent, request: IncomingMessage, token: string): Promise<Answer> {
   try {
     if (token !== '' && !shows(request, token))
-      return { code: 401, body: { Error: 'show the token: authorization: Bearer TOKEN' } };
+      return refusal(401, 'show the token: authorization: Bearer TOKEN');
+    if (token === '' && isFromPage(request))
+      return refusal(403, 'pages of a browser are answered only where there is a token');
     const { method = '', url = '/' } = request;
     const { pathname, searchParams } = new URL(url, 'http://agent');
-    const route = routes[`${method} ${pathname}`];
+    const asked = method === 'HEAD' ? 'GET' : method;
+    const route = routes.get(`${asked} ${pathname}`);
     if (!route) return notFound(method, pathname);
-    const query = method === 'POST' ? await withBody(request, searchParams) : searchParams;
+    const query = asked === 'POST' ? await withBody(request, searchParams) : searchParams;
     return route(agent, query);
   } catch (error) {
-    if (error instanceof FractoryError)
-      return { code: codeOf(error), body: { Error: error.message } };
-    return { code: 400, body: { Error: 'the request can not be read' } };
+    if (error instanceof FractoryError) return refusal(codeOf(error), error.message);
+    if (error instanceof SyntaxError || error instanceof TypeError)
+      return refusal(400, 'the request can not be read');
+    // The one that asked is gone, or it is a fault of ours: either way it hears no more than this.
+    return refusal(500, 'the request was not answered');
   }
 }
 
-function send(response: ServerResponse, { code, body }: Answer): void {
-  response.writeHead(code, { 'content-type': 'application/json' });
-  response.end(`${JSON.stringify(body)}\n`);
+/** Without a token nobody but programs of this machine may ask: not a page that a browser has from elsewhere, whichever name it gave this address. */
+function isFromPage({ headers }: IncomingMessage): boolean {
+  if (headers.origin !== undefined) return true;
+  const host = (headers.host ?? '').replace(/:\d+$/, '').replaceAll(/^\[|\]$/g, '');
+  return host !== '' && host !== 'localhost' && isIP(host) === 0;
+}
+
+function refusal(code: number, why: string): Answer {
+  return { code, body: { Error: why } };
+}
+
+function send(response: ServerResponse, { code, body, headers }: Answer, headOnly: boolean): void {
+  const text = `${JSON.stringify(body)}\n`;
+  response.writeHead(code, {
+    ...{ 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) },
+    ...{ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' },
+    // What is left of a body that was too large is not waited for.
+    ...(code === 413 ? { connection: 'close' } : {}),
+    ...headers,
+  });
+  response.end(headOnly ? undefined : text);
 }
 
 function ok(body: unknown): Answer {
@@ -106,14 +141,12 @@ function ok(body: unknown): Answer {
 }
 
 function notFound(method: string, pathname: string): Answer {
-  const others = Object.keys(routes).filter((route) => route.endsWith(` ${pathname}`));
-  const [other] = others;
-  if (other !== undefined)
-    return {
-      code: 405,
-      body: { Error: `${pathname} is asked by ${other.split(' ')[0] ?? ''}, not ${method}` },
-    };
-  return { code: 404, body: { Error: `there is ${Object.keys(routes).join(', ')}` } };
+  const all = [...routes.keys()];
+  const other = all.find((route) => route.endsWith(` ${pathname}`));
+  if (other === undefined) return refusal(404, `there is ${all.join(', ')}`);
+  const [allow = ''] = other.split(' ');
+  const why = `${pathname} is asked by ${allow}, not ${method}`;
+  return { ...refusal(405, why), headers: { allow: allow === 'GET' ? 'GET, HEAD' : allow } };
 }
 
 function required(query: URLSearchParams, name: string): string {
@@ -127,10 +160,12 @@ async function withBody(
   request: IncomingMessage,
   query: URLSearchParams,
 ): Promise<URLSearchParams> {
-  let text = '';
-  for await (const chunk of request) {
-    text += String(chunk);
-    if (text.length > MAX_BODY_BYTES)
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes > MAX_BODY_BYTES)
       throw new FractoryError(
         status.RESOURCE_EXHAUSTED,
         'BODY_TOO_LARGE',
@@ -138,28 +173,32 @@ async function withBody(
       );
   }
   const fields = new URLSearchParams(query);
-  for (const [name, value] of fieldsOf(text)) fields.set(name, value);
+  for (const [name, value] of fieldsOf(Buffer.concat(chunks).toString())) fields.set(name, value);
   return fields;
 }
 
 function fieldsOf(text: string): Iterable<[string, string]> {
   if (!text.trimStart().startsWith('{')) return new URLSearchParams(text);
-  const parsed = JSON.parse(text) as Record<string, unknown>;
-  return Object.entries(parsed).map(([name, value]) => [
-    name,
-    typeof value === 'string' ? value : JSON.stringify(value),
-  ]);
+  return Object.entries(JSON.parse(text) as Record<string, unknown>).map(([name, value]) => {
+    if (typeof value === 'string') return [name, value];
+    if (typeof value === 'number' || typeof value === 'boolean') return [name, String(value)];
+    throw invalidArgument(name, 'is no text, number or boolean');
+  });
 }
 
+/** In the same time whatever is shown, also how long it is. */
 function shows({ headers }: IncomingMessage, token: string): boolean {
-  const expected = Buffer.from(`Bearer ${token}`);
-  const shown = Buffer.from(headers.authorization ?? '');
-  return shown.length === expected.length && timingSafeEqual(shown, expected);
+  return timingSafeEqual(digest(headers.authorization ?? ''), digest(`Bearer ${token}`));
 }
 
-function codeOf({ code }: FractoryError): number {
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+function codeOf({ code, reason }: FractoryError): number {
   if (code === status.INVALID_ARGUMENT) return 400;
-  return code === status.RESOURCE_EXHAUSTED ? 413 : 500;
+  if (reason === 'BODY_TOO_LARGE') return 413;
+  return code === status.RESOURCE_EXHAUSTED ? 507 : 500;
 }
 
 interface ShownMember {

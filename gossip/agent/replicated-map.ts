@@ -1,3 +1,4 @@
+import type { FractoryError } from '../../runtime/errors.js';
 import { invalidArgument, limitExceeded } from '../../runtime/errors.js';
 import { RawReader } from '../wire/raw-reader.js';
 import { RawWriter } from '../wire/raw-writer.js';
@@ -16,6 +17,12 @@ export const MAX_KEY_BYTES = 128;
 /** An entry has to fit into one packet. */
 export const MAX_VALUE_BYTES = 768;
 export const MAX_ENTRIES = 10_000;
+/** All of it goes into every exchange. */
+export const MAX_MAP_BYTES = 4 * 1024 ** 2;
+/** Of an entry, besides key, value and writer. */
+const ENTRY_BYTES = 32;
+/** A deleted key is remembered for so long at least, ms; then it may make place: who was away for longer brings it back. */
+const REMEMBERED_MS = 3_600_000;
 const KEY = /^[\x21-\x7e]+$/;
 
 const entry = record<MapEntry>({
@@ -28,8 +35,11 @@ const entry = record<MapEntry>({
 export class ReplicatedMap {
   readonly #entries = new Map<string, MapEntry>();
   readonly #clock: HybridClock;
+  readonly #now: () => number;
+  #bytes = 0;
 
   constructor(name: string, now: () => number = Date.now) {
+    this.#now = now;
     this.#clock = new HybridClock(name, now);
   }
 
@@ -45,7 +55,7 @@ export class ReplicatedMap {
     return found?.deleted === false ? found.value : undefined;
   }
 
-  /** Writes; the entry is to be told to everybody. INVALID_ARGUMENT, or RESOURCE_EXHAUSTED where there are too many keys. */
+  /** Writes; the entry is to be told to everybody. INVALID_ARGUMENT, or RESOURCE_EXHAUSTED where the map is full. */
   set(key: string, value: string): MapEntry {
     checkKey(key);
     const bytes = Buffer.byteLength(value);
@@ -63,29 +73,76 @@ export class ReplicatedMap {
     return this.get(key) === undefined ? undefined : this.#write(key, '', true);
   }
 
-  /** Takes what another member wrote; whether it was news. */
+  /** Takes what another member wrote; whether it was news. What a full map has no place for is passed over. */
   merge(heard: MapEntry): boolean {
     if (!this.#clock.witness(heard)) return false;
     const known = this.#entries.get(heard.key);
-    if (known ? !isLater(heard, known) : this.#entries.size >= MAX_ENTRIES) return false;
-    this.#entries.set(heard.key, heard);
+    if (known && !isLater(heard, known)) return false;
+    if (this.#problemOf(heard)) return false;
+    this.#put(heard);
     return true;
   }
 
-  /** All entries, for somebody who comes late. */
-  encodeAll(): Uint8Array {
-    const writer = new RawWriter().uint(this.#entries.size);
-    for (const one of this.#entries.values()) entry.write(writer, one);
+  /** All entries, for somebody who comes late. In steps: a full map takes many turns of the event loop. */
+  *encodingAll(): Generator<undefined, Uint8Array> {
+    const entries = [...this.#entries.values()];
+    const writer = new RawWriter().uint(entries.length);
+    for (const one of entries) {
+      entry.write(writer, one);
+      yield undefined;
+    }
     return writer.finish();
   }
 
+  /** Takes what `encodingAll` made, in steps. Throws a WireError. */
+  *mergingAll(bytes: Uint8Array): Generator<undefined, void> {
+    for (const heard of decodeAll(bytes)) {
+      this.merge(heard);
+      yield undefined;
+    }
+  }
+
   #write(key: string, value: string, deleted: boolean): MapEntry {
-    if (!this.#entries.has(key) && this.#entries.size >= MAX_ENTRIES)
-      throw limitExceeded('max_entries', this.#entries.size + 1, MAX_ENTRIES, { what: 'keys' });
     const written = { key, value, deleted, ...this.#clock.next() };
-    this.#entries.set(key, written);
+    const problem = this.#problemOf(written);
+    if (problem) throw problem;
+    this.#put(written);
     return written;
   }
+
+  #put(entry: MapEntry): void {
+    const known = this.#entries.get(entry.key);
+    this.#bytes += bytesOf(entry) - (known ? bytesOf(known) : 0);
+    this.#entries.set(entry.key, entry);
+  }
+
+  /** Why there is no place for an entry. What was deleted long ago makes place first. */
+  #problemOf(entry: MapEntry): FractoryError | undefined {
+    const problem = this.#limitOf(entry);
+    if (!problem) return undefined;
+    const untilMs = this.#now() - REMEMBERED_MS;
+    for (const [key, known] of this.#entries)
+      if (known.deleted && known.ms < untilMs && key !== entry.key) {
+        this.#entries.delete(key);
+        this.#bytes -= bytesOf(known);
+      }
+    return this.#limitOf(entry);
+  }
+
+  #limitOf(entry: MapEntry): FractoryError | undefined {
+    const known = this.#entries.get(entry.key);
+    const entries = this.#entries.size + (known ? 0 : 1);
+    if (entries > MAX_ENTRIES)
+      return limitExceeded('max_entries', entries, MAX_ENTRIES, { what: 'keys' });
+    const bytes = this.#bytes + bytesOf(entry) - (known ? bytesOf(known) : 0);
+    // What gets smaller always fits.
+    if (bytes <= MAX_MAP_BYTES || bytes <= this.#bytes) return undefined;
+    return limitExceeded('max_map_bytes', bytes, MAX_MAP_BYTES, { what: 'bytes of the map' });
+  }
+}
+
+function bytesOf({ key, value, by }: MapEntry): number {
+  return ENTRY_BYTES + key.length + Buffer.byteLength(value) + by.length;
 }
 
 export function encodeEntry(one: MapEntry): Uint8Array {
@@ -99,7 +156,7 @@ export function decodeEntry(bytes: Uint8Array): MapEntry {
   return entry.read(new RawReader(bytes));
 }
 
-/** What `encodeAll` made. Throws a WireError. */
+/** What `encodingAll` made. Throws a WireError. */
 export function* decodeAll(bytes: Uint8Array): Generator<MapEntry> {
   const reader = new RawReader(bytes);
   for (let left = reader.uint(MAX_ENTRIES); left > 0; left--) yield entry.read(reader);

@@ -12,26 +12,26 @@ interface Range {
   most: number;
 }
 
-/**
- * Why two sides can't be one cluster: what somebody speaks is not understood by every member that is alive. Undefined = they can. `protocol` and `delegate` each have a least, a most and
- * one in use, in this order.
- */
-export function incompatibility(sides: readonly Iterable<Versioned>[]): string | undefined {
-  const protocol: Range = { least: 0, most: 255 };
-  const delegate: Range = { least: 0, most: 255 };
-  for (const side of sides)
-    for (const { state, versions } of side) {
-      if (state !== 'alive') continue;
-      narrow(protocol, versions[0], versions[1]);
-      narrow(delegate, versions[3], versions[4]);
-    }
-  for (const side of sides)
-    for (const { name, versions } of side) {
-      const [, , spoken = 0, , , meant = 0] = versions;
-      if (!includes(protocol, spoken)) return problemOf(name, 'protocol', spoken, protocol);
-      if (!includes(delegate, meant)) return problemOf(name, 'delegate protocol', meant, delegate);
-    }
-  return undefined;
+/** What all that are alive understand: told of each of them first, it then says who speaks something else. `protocol` and `delegate` each have a least, a most and one in use, in this order. */
+export class Understood {
+  readonly #protocol: Range = { least: 0, most: 255 };
+  readonly #delegate: Range = { least: 0, most: 255 };
+
+  by({ state, versions }: Versioned): void {
+    if (state !== 'alive') return;
+    narrow(this.#protocol, versions[0], versions[1]);
+    narrow(this.#delegate, versions[3], versions[4]);
+  }
+
+  /** Why this member is not understood by every other one; undefined = it is. */
+  problemOf({ name, versions }: Versioned): string | undefined {
+    const [, , spoken = 0, , , meant = 0] = versions;
+    if (!includes(this.#protocol, spoken))
+      return problemOf(name, 'protocol', spoken, this.#protocol);
+    if (!includes(this.#delegate, meant))
+      return problemOf(name, 'delegate protocol', meant, this.#delegate);
+    return undefined;
+  }
 }
 
 function narrow(range: Range, least = 0, most = 0): void {

@@ -13,7 +13,7 @@ export function encodedOf(message: Message): Uint8Array {
   return encoded;
 }
 
-/** Length of a message as it travels. Of pings and answers, of which there is a new one each time, it is added up instead of encoded. */
+/** Length of a message as it travels, added up: to encode it costs more. */
 export function sizeOf(message: Message): number {
   switch (message.kind) {
     case 'ping':
@@ -30,11 +30,22 @@ export function sizeOf(message: Message): number {
       return ACK_BYTES + uintBytes(message.sequence) + rawBytes(message.payload);
     case 'nack':
       return NACK_BYTES + uintBytes(message.sequence);
-    case 'alive':
     case 'suspect':
     case 'dead':
+      return (
+        ACCUSATION_BYTES +
+        uintBytes(message.incarnation) +
+        rawBytes(message.name) +
+        rawBytes(message.from)
+      );
+    case 'alive': {
+      const { incarnation, name, address, port, meta, versions } = message;
+      const numbers = uintBytes(incarnation) + uintBytes(port);
+      const words = rawBytes(name) + rawBytes(address) + rawBytes(meta) + rawBytes(versions);
+      return ALIVE_BYTES + numbers + words;
+    }
     case 'user':
-      return encodedOf(message).length;
+      return 1 + message.payload.length;
   }
 }
 
@@ -43,6 +54,8 @@ const PING_BYTES = 2 + 5 + 6;
 const INDIRECT_PING_BYTES = 2 + 5 + 5 + 5 + 6 + 7 + 1;
 const ACK_BYTES = 2 + 8 + 6;
 const NACK_BYTES = 2 + 6;
+const ACCUSATION_BYTES = 2 + 12 + 5 + 5;
+const ALIVE_BYTES = 2 + 12 + 5 + 5 + 5 + 5 + 4;
 
 function sourceBytes({ sourceAddress, sourcePort, sourceName }: Source): number {
   let bytes = 0;
@@ -59,7 +72,13 @@ function uintBytes(value: number): number {
 }
 
 function rawBytes(value: string | Uint8Array): number {
-  const length = typeof value === 'string' ? Buffer.byteLength(value) : value.length;
+  const length = typeof value === 'string' ? utf8Bytes(value) : value.length;
   if (length < 32) return 1 + length;
   return (length < 65_536 ? 3 : 5) + length;
+}
+
+function utf8Bytes(text: string): number {
+  for (let at = 0; at < text.length; at++)
+    if (text.charCodeAt(at) > 0x7f) return Buffer.byteLength(text);
+  return text.length;
 }

@@ -50,3 +50,17 @@ export function pushPullMs({ pushPullIntervalMs }: Profile, members: number): nu
   const times = Math.ceil(Math.log2(members) - Math.log2(PUSH_PULL_MEMBERS)) + 1;
   return times * pushPullIntervalMs;
 }
+
+/**
+ * When the first member declares a crashed one dead, ms, on average: a probe interval until somebody's next probe falls on it (each member probes one other per interval, so that
+ * pings reach a member once per interval on average, at times that know nothing of each other), one for that probe to fail, and the shortest suspicion, as others confirm it meanwhile.
+ */
+export function firstDetectionMs(profile: Profile, members: number): number {
+  return 2 * profile.probeIntervalMs + shortestSuspicionMs(profile, members);
+}
+
+/** When the last member knows it, ms: rumours reach (1 + gossipMembers) times as many each gossip interval. */
+export function fullDetectionMs(profile: Profile, members: number): number {
+  const rounds = Math.log(members) / Math.log(1 + profile.gossipMembers);
+  return firstDetectionMs(profile, members) + rounds * profile.gossipIntervalMs;
+}

@@ -3,7 +3,7 @@ import type { Message, Versions } from '../wire/messages.js';
 import { COMPOUND_BYTES, COMPOUND_PART_BYTES, MAX_PARTS } from '../wire/packet.js';
 import type { RemoteMember } from '../wire/push-pull.js';
 import { Awareness } from './awareness.js';
-import { incompatibility } from './compatibility.js';
+import type { Drop } from './drop.js';
 import { sizeOf } from './encoded.js';
 import { pushPullMs, retransmits } from './formulas.js';
 import { isGone, OwnTable } from './member.js';
@@ -11,6 +11,7 @@ import type { Endpoint, MemberTable, MemberView } from './member.js';
 import { Membership } from './membership.js';
 import type { MemberChange } from './membership.js';
 import { pickMembers, Prober } from './prober.js';
+import type { MemberSelf } from './prober.js';
 import type { Profile } from './profile.js';
 import { Rumours } from './rumours.js';
 
@@ -31,9 +32,9 @@ export interface Delegate {
   /** A message of others; `bytes` are its own. */
   onUserMessage?(bytes: Uint8Array): void;
   /** State of its own for an exchange. */
-  localState?(join: boolean): Uint8Array;
+  localState?(join: boolean): Uint8Array | Promise<Uint8Array>;
   /** State of the other side in an exchange. */
-  mergeState?(bytes: Uint8Array, join: boolean): void;
+  mergeState?(bytes: Uint8Array, join: boolean): void | Promise<void>;
   /** Rides on answers to pings. */
   ackPayload?(): Uint8Array;
   /** A member answered after so long, with what rode on it. */
@@ -55,8 +56,18 @@ export interface GossipMemberOptions {
   /** Default: one of its own. */
   readonly table?: MemberTable;
   readonly onChange?: (change: MemberChange) => void;
+  /** Something that was said counts for nothing. */
+  readonly onDrop?: (why: Drop) => void;
+  /** Members that are known at most, gone ones too. Default: as many as there are. */
+  readonly maxMembers?: number;
+  /** Number of the first ping, 32 bits. Default 0; on a network one that nobody can guess, so that answers can't be made up or said again. */
+  readonly firstSequence?: number;
 }
 
+/** Who leaves tells so many others itself, as its rumour may be spent on members that are gone too. */
+const FAREWELLS = 16;
+/** Places of the list that are looked at for them: in a large cluster rumours do it. */
+const FAREWELL_PLACES = 256;
 /** Gone members are forgotten after so many times the time in which they still hear rumours: then a restart is a new member. */
 const FORGET_AFTER = 2;
 
@@ -69,9 +80,10 @@ export class GossipMember {
   readonly awareness: Awareness;
   readonly membership: Membership;
   readonly #options: GossipMemberOptions;
-  readonly #rumours = new Rumours<Message>();
+  readonly #rumours: Rumours<Message>;
   readonly #prober: Prober;
   #endpoint: Endpoint;
+  readonly #self: { -readonly [Key in keyof MemberSelf]: MemberSelf[Key] };
   #meta: Uint8Array;
   #gossip: (() => void) | undefined;
   #pushPull: () => void = () => undefined;
@@ -84,26 +96,22 @@ export class GossipMember {
     this.#meta = options.meta;
     this.table = options.table ?? new OwnTable();
     this.awareness = new Awareness(profile.awarenessMaxMultiplier);
+    const dropped = (why: Drop): void => options.onDrop?.(why);
+    this.#rumours = new Rumours({ bytes: roomOf(options) - COMPOUND_PART_BYTES });
     this.membership = new Membership(name, {
-      ...{ profile, clock, table: this.table, awareness: this.awareness },
+      ...{ profile, clock, table: this.table, awareness: this.awareness, dropped },
+      maxMembers: options.maxMembers ?? Infinity,
       spread: (message, finished) => {
         this.#spread(message, message.name, finished);
       },
       changed: (change) => options.onChange?.(change),
     });
-    const own = (): Endpoint => this.#endpoint;
+    const { address, port } = options.endpoint;
+    this.#self = { name, address, port, ackPayload: () => delegate?.ackPayload?.() ?? NOTHING };
     this.#prober = new Prober({
-      ...{ profile, clock, random, table: this.table, awareness: this.awareness },
-      self: {
-        name,
-        get address() {
-          return own().address;
-        },
-        get port() {
-          return own().port;
-        },
-        ackPayload: () => delegate?.ackPayload?.() ?? NOTHING,
-      },
+      ...{ profile, clock, random, table: this.table, awareness: this.awareness, dropped },
+      firstSequence: options.firstSequence ?? 0,
+      self: this.#self,
       send: (to, messages) => {
         this.#send(to, messages);
       },
@@ -130,6 +138,8 @@ export class GossipMember {
   /** Enters itself and begins to probe and to gossip. `endpoint`: where others reach it, if that is known only now. */
   start(endpoint = this.#endpoint): void {
     this.#endpoint = endpoint;
+    this.#self.address = endpoint.address;
+    this.#self.port = endpoint.port;
     this.#running = true;
     this.#announce();
     this.#begin();
@@ -139,23 +149,26 @@ export class GossipMember {
   startKnown(incarnation: number): void {
     this.#running = true;
     this.membership.resume(incarnation);
-    this.#begin();
+    const { profile } = this.#options;
+    this.#begin(pushPullMs(profile, this.table.size));
   }
 
-  /** Ends at once, without a word. */
+  /** Ends at once, without a word; whoever waits for something to be passed on waits no longer. */
   stop(): void {
     this.#running = false;
     this.#prober.stop();
     this.membership.stop();
     this.#gossip?.();
     this.#pushPull();
+    this.#rumours.clear();
   }
 
-  /** Tells everybody other tags; resolves when it was passed on often enough. */
+  /** Tells everybody other tags; resolves when it was passed on often enough, at once where nobody else is there. */
   updateMeta(meta: Uint8Array): Promise<void> {
     this.#meta = meta;
     return new Promise((resolve) => {
       this.#announce(resolve);
+      if (this.membership.isAlone) resolve();
     });
   }
 
@@ -164,30 +177,22 @@ export class GossipMember {
     return new Promise((resolve) => {
       const isAlone = this.membership.isAlone;
       this.membership.leave(resolve);
+      this.#sayFarewell();
       if (isAlone) resolve();
     });
   }
 
-  /** Tells everybody a message of the program on top. */
+  /** Tells everybody a message of the program on top. `finished`: it was passed on often enough, or nobody else is there. */
   broadcast(bytes: Uint8Array, finished?: () => void): void {
-    this.#spread({ kind: 'user', payload: bytes }, undefined, finished);
+    const { isAlone } = this.membership;
+    this.#spread({ kind: 'user', payload: bytes }, undefined, isAlone ? undefined : finished);
+    if (isAlone) finished?.();
   }
 
   /** A packet arrived. */
   receive(messages: readonly Message[], from: Endpoint): void {
     if (!this.#running) return;
     for (const message of messages) this.#take(message, from);
-  }
-
-  /** What an exchange says of the members. */
-  *remoteMembers(): Generator<RemoteMember> {
-    for (const { name, address, port, meta, versions, incarnation, state } of this.table)
-      yield { name, address, port, meta, versions, incarnation, state };
-  }
-
-  /** Why what the other side of an exchange holds can't be taken; undefined = it can. */
-  incompatibility(remote: readonly RemoteMember[]): string | undefined {
-    return incompatibility([this.table, remote]);
   }
 
   /** Takes what the other side of an exchange holds of one member. */
@@ -200,13 +205,30 @@ export class GossipMember {
     const { profile } = this.#options;
     if (forMs < profile.probeTimeoutMs) return;
     this.awareness.add(1);
+    this.membership.stalled(forMs);
     this.#prober.stalled();
   }
 
-  #begin(): void {
+  /** `exchangeWithinMs`: the first exchange comes at some time within it. */
+  #begin(exchangeWithinMs = this.#options.profile.pushPullIntervalMs): void {
     this.#prober.start();
     const { profile, random } = this.#options;
-    if (profile.pushPullIntervalMs > 0) this.#pushPullIn(random() * profile.pushPullIntervalMs);
+    if (profile.pushPullIntervalMs > 0) this.#pushPullIn(random() * exchangeWithinMs);
+  }
+
+  /** Each of some others that are there hears it once, directly: all of them in a small cluster. */
+  #sayFarewell(): void {
+    const { name, random, transport } = this.#options;
+    const { incarnation } = this.membership;
+    const farewell: Message = { kind: 'dead', incarnation, name, from: name };
+    const { size } = this.table;
+    const start = Math.floor(random() * size);
+    for (let told = 0, place = 0; told < FAREWELLS && place < Math.min(size, FAREWELL_PLACES);) {
+      const view = this.table.at((start + place++) % size);
+      if (!view || view.name === name || isGone(view)) continue;
+      transport.send(view, [farewell]);
+      told++;
+    }
   }
 
   #announce(finished?: () => void): void {
@@ -256,13 +278,16 @@ export class GossipMember {
 
   #takeRumours(usedBytes: number, maxParts: number): Message[] {
     if (this.#rumours.size === 0) return [];
-    const { profile, transport } = this.#options;
-    const room = profile.packetBytes - transport.overheadBytes - COMPOUND_BYTES - usedBytes;
-    const limit = retransmits(profile, this.table.size);
+    const room = roomOf(this.#options) - usedBytes;
+    const limit = retransmits(this.#options.profile, this.table.size);
     return this.#rumours.take(room, COMPOUND_PART_BYTES, maxParts, limit);
   }
 
   #spread(message: Message, about: string | undefined, finished?: () => void): void {
+    if (!this.#running) {
+      finished?.();
+      return;
+    }
     const rumour = { message, bytes: sizeOf(message), about };
     this.#rumours.add(finished ? { ...rumour, finished } : rumour);
     this.#gossipSoon();
@@ -302,6 +327,11 @@ export class GossipMember {
       this.#pushPullIn(pushPullMs(profile, this.table.size));
     });
   }
+}
+
+/** Of a packet, for messages and what stands before each. */
+function roomOf({ profile, transport }: GossipMemberOptions): number {
+  return profile.packetBytes - transport.overheadBytes - COMPOUND_BYTES;
 }
 
 const NOTHING = new Uint8Array();

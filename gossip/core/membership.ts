@@ -2,6 +2,7 @@ import type { Clock } from '../../runtime/clock.js';
 import type { Accusation, Alive, Message } from '../wire/messages.js';
 import type { RemoteMember } from '../wire/push-pull.js';
 import type { Awareness } from './awareness.js';
+import type { Drop } from './drop.js';
 import { suspicionBounds, suspicionMs } from './formulas.js';
 import type { SuspicionBounds } from './formulas.js';
 import { isGone, sameBytes, sameEndpoint } from './member.js';
@@ -17,6 +18,10 @@ export interface MembershipParts {
   /** Tells everybody; `finished` when it was told often enough. */
   spread(message: Message & { readonly name: string }, finished?: () => void): void;
   changed(change: MemberChange): void;
+  /** Something that was said counts for nothing. */
+  dropped?(why: Drop): void;
+  /** Members that are known at most, gone ones too; more are not taken. Default: as many as there are. */
+  readonly maxMembers?: number;
 }
 
 /** What happened to a member, as this one sees it. `failed`: it is dead. `conflict`: somebody else calls itself the same. */
@@ -26,10 +31,14 @@ export type MemberChange =
 
 /** Somebody is suspected, and who says so. */
 interface Suspicion {
+  /** Of the member as it is in the list. */
+  readonly incarnation: number;
   readonly bounds: SuspicionBounds;
-  readonly startedMs: number;
-  /** Without the first accuser. */
-  readonly confirmedBy: Set<string>;
+  startedMs: number;
+  /** Others are not listened to once enough have accused it. */
+  isFull: boolean;
+  /** Without the first accuser; few. */
+  readonly confirmedBy: string[];
   readonly first: string;
   cancel: () => void;
 }
@@ -44,10 +53,11 @@ export class Membership {
   readonly #self: string;
   #incarnation = 0;
   #leaving = false;
-  /** False = nobody is: to look costs as much as there are members. */
-  #someGone = false;
+  /** Names of those who are: to look for them costs as much as there are members. */
+  readonly #gone = new Set<string>();
   /** Called when everybody was told that we leave. */
   #left: (() => void) | undefined;
+  #refuted = 0;
 
   constructor(self: string, parts: MembershipParts) {
     this.#self = self;
@@ -63,6 +73,11 @@ export class Membership {
 
   get incarnation(): number {
     return this.#incarnation;
+  }
+
+  /** How often this member said that it lives, or is another than somebody told. */
+  get refuted(): number {
+    return this.#refuted;
   }
 
   /** Goes on with an incarnation that everybody knows. */
@@ -94,14 +109,22 @@ export class Membership {
     const isSelf = said.name === this.#self;
     if (isSelf && this.#leaving) return;
     const known = table.get(said.name);
-    if (known && !sameEndpoint(known, said) && !this.#mayMove(known)) {
+    if (!this.#isTaken(said, known)) return;
+    const moved = known !== undefined && !sameEndpoint(known, said);
+    if (moved && !this.#mayMove(known)) {
+      this.#parts.dropped?.('conflict');
       this.#parts.changed({ kind: 'conflict', member: known, other: said });
       return;
     }
-    const moved = known !== undefined && !sameEndpoint(known, said);
-    if (known && !moved && said.incarnation <= known.incarnation && !isSelf) return;
+    if (known && !moved && said.incarnation <= known.incarnation && !isSelf) {
+      if (said.incarnation < known.incarnation) this.#parts.dropped?.('stale');
+      return;
+    }
     if (known && isSelf) {
-      if (said.incarnation < known.incarnation) return;
+      if (said.incarnation < known.incarnation) {
+        this.#parts.dropped?.('stale');
+        return;
+      }
       // Our own echo, unless somebody under our name says something else.
       if (said.incarnation === known.incarnation && sameWords(known, said)) return;
       this.#refute(known, said.incarnation);
@@ -118,19 +141,20 @@ export class Membership {
   }
 
   suspect(said: Accusation): void {
-    const known = this.#parts.table.get(said.name);
-    if (!known || said.incarnation < known.incarnation) return;
+    // Most accusations are heard often: no more is looked at than has to be.
     const suspicion = this.#suspicions.get(said.name);
-    if (suspicion) {
-      if (this.#confirm(suspicion, said)) this.#parts.spread({ kind: 'suspect', ...said });
+    if (suspicion && said.incarnation >= suspicion.incarnation) {
+      if (suspicion.isFull) return;
+      if (this.#confirm(suspicion, said)) this.#parts.spread(passedOn('suspect', said));
       return;
     }
-    if (known.state !== 'alive') return;
+    const known = this.#accused(said);
+    if (known?.state !== 'alive') return;
     if (said.name === this.#self) {
       this.#refute(known, said.incarnation);
       return;
     }
-    this.#parts.spread({ kind: 'suspect', ...said });
+    this.#parts.spread(passedOn('suspect', said));
     const view: MemberView = {
       ...known,
       ...{ incarnation: said.incarnation, state: 'suspect', since: this.#nowMs() },
@@ -141,9 +165,8 @@ export class Membership {
   }
 
   dead(said: Accusation): void {
-    const known = this.#parts.table.get(said.name);
-    if (!known || said.incarnation < known.incarnation) return;
-    this.#acquit(said.name);
+    const known = this.#accused(said);
+    if (!known) return;
     if (isGone(known)) {
       // Nothing new, but what is said of a life before this end must not bring it back, in whichever order it comes.
       const { incarnation } = said;
@@ -154,24 +177,28 @@ export class Membership {
       this.#refute(known, said.incarnation);
       return;
     }
+    this.#acquit(said.name);
     const isGoodbye = said.name === said.from;
-    this.#parts.spread(
-      { kind: 'dead', ...said },
-      said.name === this.#self ? this.#left : undefined,
-    );
+    const told = said.name === this.#self ? this.#left : undefined;
+    this.#parts.spread(passedOn('dead', said), told);
     const view: MemberView = {
       ...known,
       ...{ incarnation: said.incarnation, state: isGoodbye ? 'left' : 'dead' },
       since: this.#nowMs(),
     };
     this.#parts.table.set(view);
-    this.#someGone = true;
+    this.#gone.add(said.name);
     this.#parts.changed({ kind: isGoodbye ? 'leave' : 'fail', member: view });
   }
 
   /** What another member holds of somebody. Whom it thinks dead is suspected here: it may only be the other's view that is old. */
   merge(remote: RemoteMember): void {
     const { name, incarnation, state } = remote;
+    const known = this.#parts.table.get(name);
+    // Who had our name before is not forgotten there, so we are not seen.
+    const isNamesake = name === this.#self && state !== 'alive' && state !== 'left';
+    if (isNamesake && known && !sameEndpoint(known, remote))
+      this.#parts.changed({ kind: 'conflict', member: known, other: remote });
     if (state === 'alive') this.alive(remote);
     else if (state === 'left') this.dead({ incarnation, name, from: name });
     else this.suspect({ incarnation, name, from: this.#self });
@@ -179,12 +206,24 @@ export class Membership {
 
   /** Forgets who was gone for so long. */
   forget(goneForMs: number): void {
-    if (!this.#someGone) return;
     const { table } = this.#parts;
     const nowMs = this.#nowMs();
-    const over = [...table].filter((view) => isGone(view) && nowMs - view.since > goneForMs);
-    for (const { name } of over) if (name !== this.#self) table.delete(name);
-    this.#someGone = [...table].some(isGone);
+    for (const name of this.#gone) {
+      const view = table.get(name);
+      if (view && isGone(view) && nowMs - view.since <= goneForMs) continue;
+      if (view && isGone(view) && name === this.#self) continue;
+      this.#gone.delete(name);
+      if (view && isGone(view)) table.delete(name);
+    }
+  }
+
+  /** This member itself was away for so long, ms: suspects get as much more time, since what they said meanwhile is still to be read. */
+  stalled(forMs: number): void {
+    for (const [name, suspicion] of this.#suspicions) {
+      suspicion.cancel();
+      suspicion.startedMs += forMs;
+      this.#arm(name);
+    }
   }
 
   /** Ends all timers. */
@@ -202,6 +241,24 @@ export class Membership {
     return { name, incarnation, address, port, meta, versions, state: 'alive', since };
   }
 
+  /** Whom it is said of, if that counts. */
+  #accused({ name, incarnation }: Accusation): MemberView | undefined {
+    const known = this.#parts.table.get(name);
+    if (known && incarnation >= known.incarnation) return known;
+    this.#parts.dropped?.(known ? 'stale' : 'unknown_member');
+    return undefined;
+  }
+
+  /** Whether it can be said of a member at all, and there is a place for it. */
+  #isTaken({ versions }: Alive, known: MemberView | undefined): boolean {
+    const [least = 0, most = 0] = versions;
+    const { table, maxMembers = Infinity } = this.#parts;
+    if (least === 0 || most === 0 || least > most) this.#parts.dropped?.('unfit');
+    else if (!known && table.size >= maxMembers) this.#parts.dropped?.('over_limit');
+    else return true;
+    return false;
+  }
+
   /** Whether a name may be taken over from another address. */
   #mayMove({ state, since, name }: MemberView): boolean {
     if (name === this.#self) return false;
@@ -213,6 +270,7 @@ export class Membership {
 
   /** Tells everybody that this member lives, louder than who says otherwise. */
   #refute(known: MemberView, accused: number): void {
+    this.#refuted++;
     this.#incarnation = next(Math.max(this.#incarnation, accused));
     this.#parts.awareness.add(1);
     const view: MemberView = { ...known, incarnation: this.#incarnation, state: 'alive' };
@@ -224,16 +282,19 @@ export class Membership {
     const { profile, table } = this.#parts;
     const bounds = suspicionBounds(profile, table.size);
     const startedMs = this.#nowMs();
-    const suspicion = { bounds, startedMs, first, confirmedBy: new Set<string>() };
-    this.#suspicions.set(view.name, { ...suspicion, cancel: () => undefined });
-    this.#arm(view.name);
+    const { name, incarnation } = view;
+    const isFull = bounds.wanted < 1;
+    const suspicion = { incarnation, bounds, startedMs, isFull, confirmedBy: [], first };
+    this.#suspicions.set(name, { ...suspicion, cancel: () => undefined });
+    this.#arm(name);
   }
 
-  /** False where this accuser was heard before, or enough others were. */
+  /** False where this accuser was heard before. */
   #confirm(suspicion: Suspicion, { name, from }: Accusation): boolean {
     const { confirmedBy, first, bounds } = suspicion;
-    if (from === first || confirmedBy.has(from) || confirmedBy.size >= bounds.wanted) return false;
-    confirmedBy.add(from);
+    if (from === first || confirmedBy.includes(from)) return false;
+    confirmedBy.push(from);
+    suspicion.isFull = confirmedBy.length >= bounds.wanted;
     suspicion.cancel();
     this.#arm(name);
     return true;
@@ -243,7 +304,7 @@ export class Membership {
     const suspicion = this.#suspicions.get(name);
     if (!suspicion) return;
     const { bounds, confirmedBy, startedMs } = suspicion;
-    const lastsMs = suspicionMs(bounds, confirmedBy.size) - (this.#nowMs() - startedMs);
+    const lastsMs = suspicionMs(bounds, confirmedBy.length) - (this.#nowMs() - startedMs);
     suspicion.cancel = this.#parts.clock.schedule(Math.max(0, lastsMs), () => {
       this.#suspicions.delete(name);
       const known = this.#parts.table.get(name);
@@ -256,6 +317,14 @@ export class Membership {
     this.#suspicions.get(name)?.cancel();
     this.#suspicions.delete(name);
   }
+}
+
+/** What was said, as it is told on. */
+function passedOn(kind: 'suspect' | 'dead', said: Accusation): Message & Accusation {
+  // A message that came is told on as it is.
+  if ('kind' in said && said.kind === kind) return said as Message & Accusation;
+  const { incarnation, name, from } = said;
+  return { kind, incarnation, name, from };
 }
 
 function aliveOf(view: MemberView): Message & { readonly name: string } {

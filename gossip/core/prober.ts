@@ -2,6 +2,7 @@ import type { Clock } from '../../runtime/clock.js';
 import type { IndirectPing, Message, Ping } from '../wire/messages.js';
 import type { Accusation, Ack } from '../wire/messages.js';
 import type { Awareness } from './awareness.js';
+import type { Drop } from './drop.js';
 import { isGone } from './member.js';
 import type { Endpoint, MemberTable, MemberView } from './member.js';
 import type { Profile } from './profile.js';
@@ -25,7 +26,14 @@ export interface ProberParts {
   suspect(accusation: Accusation): void;
   /** A member answered a ping of ours after so long. */
   answered?(member: MemberView, roundTripMs: number, payload: Uint8Array): void;
+  /** Something that was said counts for nothing. */
+  dropped?(why: Drop): void;
+  /** Number of the first ping. Default 0. */
+  readonly firstSequence?: number;
 }
+
+/** Pings for others that are under way at most: each is there for one probe timeout. */
+const MAX_RELAYED = 1024;
 
 /** Who asks. */
 export interface MemberSelf extends Endpoint {
@@ -49,10 +57,20 @@ export class Prober {
   #cancel: () => void = () => undefined;
   #probe: Probe | undefined;
   #stopped = false;
+  readonly #ticks = (): void => {
+    this.#tick();
+  };
+  readonly #host: ProbeHost = {
+    helpers: (target) => this.#helpers(target),
+    ended: (probe) => {
+      this.#ended(probe);
+    },
+  };
 
   constructor(parts: ProberParts) {
     this.#parts = parts;
     this.#walk = new Walk(0, parts.random);
+    this.#sequence = parts.firstSequence ?? 0;
   }
 
   start(): void {
@@ -78,13 +96,20 @@ export class Prober {
   onPing({ name, sequence, sourceAddress, sourcePort }: Ping, from: Endpoint): void {
     const { self } = this.#parts;
     // Somebody who had this address before is meant.
-    if (name !== '' && name !== self.name) return;
+    if (name !== '' && name !== self.name) {
+      this.#parts.dropped?.('other_name');
+      return;
+    }
     const to = sourceAddress.length > 0 ? { address: sourceAddress, port: sourcePort } : from;
     this.#parts.send(to, [{ kind: 'ack', sequence, payload: self.ackPayload() }]);
   }
 
   onIndirectPing(asked: IndirectPing, from: Endpoint): void {
     const { profile, clock } = this.#parts;
+    if (this.#awaited.size >= MAX_RELAYED) {
+      this.#parts.dropped?.('over_limit');
+      return;
+    }
     const { name, target, port, sourceAddress, sourcePort } = asked;
     const asker = sourceAddress.length > 0 ? { address: sourceAddress, port: sourcePort } : from;
     const sequence = this.#expect({
@@ -104,19 +129,23 @@ export class Prober {
   }
 
   onAck(ack: Ack): void {
-    this.#awaited.get(ack.sequence)?.onAck(ack);
+    this.#awaitedBy(ack.sequence)?.onAck(ack);
   }
 
   onNack(sequence: number): void {
-    this.#awaited.get(sequence)?.onNack();
+    this.#awaitedBy(sequence)?.onNack();
+  }
+
+  #awaitedBy(sequence: number): Awaited | undefined {
+    const awaited = this.#awaited.get(sequence);
+    if (!awaited) this.#parts.dropped?.('unexpected_answer');
+    return awaited;
   }
 
   #tickIn(delayMs: number): void {
     this.#cancel();
     if (this.#stopped) return;
-    this.#cancel = this.#parts.clock.schedule(delayMs, () => {
-      this.#tick();
-    });
+    this.#cancel = this.#parts.clock.schedule(delayMs, this.#ticks);
   }
 
   /** Begins a probe; the next one begins an interval later, or when this one has ended. */
@@ -128,29 +157,19 @@ export class Prober {
       this.#tickIn(profile.probeIntervalMs);
       return;
     }
-    const { sequence, awaited } = this.#reserve();
-    this.#probe = new Probe(this.#parts, {
-      ...{ target, sequence, startedMs, message: this.#ping(sequence, target.name) },
-      helpers: () => this.#helpers(target),
-      ended: () => {
-        this.#awaited.delete(sequence);
-        this.#probe = undefined;
-        const elapsedMs = clock.monotonicMs() - startedMs;
-        this.#tickIn(Math.max(0, profile.probeIntervalMs - elapsedMs));
-      },
-    });
-    awaited(this.#probe);
-    this.#probe.begin();
+    const sequence = this.#nextSequence();
+    const probe = new Probe(this.#parts, this.#host, { target, sequence, startedMs });
+    this.#probe = probe;
+    this.#awaited.set(sequence, probe);
+    probe.begin(this.#ping(sequence, target.name));
   }
 
-  #reserve(): { sequence: number; awaited: (probe: Probe) => void } {
-    const sequence = this.#nextSequence();
-    return {
-      sequence,
-      awaited: (probe) => {
-        this.#awaited.set(sequence, probe);
-      },
-    };
+  #ended({ sequence, startedMs }: ProbeOptions): void {
+    this.#awaited.delete(sequence);
+    this.#probe = undefined;
+    const { profile, clock } = this.#parts;
+    const elapsedMs = clock.monotonicMs() - startedMs;
+    this.#tickIn(Math.max(0, profile.probeIntervalMs - elapsedMs));
   }
 
   #expect(awaited: Awaited): number {
@@ -166,10 +185,8 @@ export class Prober {
 
   #ping(sequence: number, name: string): Message {
     const { self } = this.#parts;
-    return {
-      ...{ kind: 'ping', sequence, name },
-      ...{ sourceAddress: self.address, sourcePort: self.port, sourceName: self.name },
-    };
+    const { address: sourceAddress, port: sourcePort, name: sourceName } = self;
+    return { kind: 'ping', sequence, name, sourceAddress, sourcePort, sourceName };
   }
 
   #nextTarget(): MemberView | undefined {
@@ -195,18 +212,24 @@ export class Prober {
   }
 }
 
+/** What goes on in a probe costs ten thousand members as many objects a second: it is kept small. */
 interface ProbeOptions {
   readonly target: MemberView;
   readonly sequence: number;
   readonly startedMs: number;
-  readonly message: Message;
-  readonly helpers: () => readonly MemberView[];
-  readonly ended: () => void;
+}
+
+/** Who probes. */
+interface ProbeHost {
+  /** Others who may reach it. */
+  helpers(target: MemberView): readonly MemberView[];
+  ended(probe: ProbeOptions): void;
 }
 
 /** One probe: a ping; if it is not answered, pings by others and one over TCP; if none is answered either, a suspicion. */
 class Probe implements Awaited {
   readonly #parts: ProberParts;
+  readonly #host: ProbeHost;
   readonly #options: ProbeOptions;
   #cancel: () => void = () => undefined;
   #askedForNacks = 0;
@@ -214,18 +237,19 @@ class Probe implements Awaited {
   #over = false;
   #reachedByTcp = false;
 
-  constructor(parts: ProberParts, options: ProbeOptions) {
+  constructor(parts: ProberParts, host: ProbeHost, options: ProbeOptions) {
     this.#parts = parts;
+    this.#host = host;
     this.#options = options;
   }
 
-  begin(): void {
-    const { target, message } = this.#options;
+  begin(ping: Message): void {
+    const { target } = this.#options;
     const { self, clock, profile } = this.#parts;
-    const { incarnation, name } = target;
+    const { incarnation, name, state } = target;
     // A suspect hears of it first of all, so that it can answer back (Lifeguard's buddy system).
-    const accusation: Message = { kind: 'suspect', incarnation, name, from: self.name };
-    this.#parts.send(target, target.state === 'alive' ? [message] : [message, accusation]);
+    if (state === 'alive' || !profile.tellsSuspects) this.#parts.send(target, [ping]);
+    else this.#parts.send(target, [ping, { kind: 'suspect', incarnation, name, from: self.name }]);
     this.#cancel = clock.schedule(profile.probeTimeoutMs, () => {
       this.#askOthers();
     });
@@ -252,8 +276,8 @@ class Probe implements Awaited {
   #askOthers(): void {
     const { profile, clock, awareness, self } = this.#parts;
     const { target, sequence, startedMs } = this.#options;
-    for (const helper of this.#options.helpers()) {
-      const nack = (helper.versions[1] ?? 0) >= NACK_VERSION;
+    for (const helper of this.#host.helpers(target)) {
+      const nack = profile.wantsNacks && (helper.versions[1] ?? 0) >= NACK_VERSION;
       if (nack) this.#askedForNacks++;
       const asked: Message = {
         ...{ kind: 'indirectPing', sequence, target: target.address, port: target.port },
@@ -289,7 +313,7 @@ class Probe implements Awaited {
   #end(): void {
     this.#over = true;
     this.#cancel();
-    this.#options.ended();
+    this.#host.ended(this.#options);
   }
 }
 

@@ -1,20 +1,34 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** How long work may hold the event loop, ms: pings have to be answered in between. */
-const SLICE_MS = 2;
+/** How long work may hold the event loop in one of its turns, ms: pings have to be answered in between. */
+const SLICE_MS = 1;
 
-/** Says when a long piece of work should let others go first. */
+/** Says when long pieces of work should let others go first. All that share it have one slice in each turn together, and take turns in it. */
 export class Slices {
-  #startedMs = performance.now();
+  #startedMs = -Infinity;
+  #turn: Promise<void> | undefined;
 
-  /** To be awaited between small steps; takes time only when a slice is over. */
-  async breathe(): Promise<void> {
-    if (performance.now() - this.#startedMs < SLICE_MS) return;
-    await nextTurn();
-    this.#startedMs = performance.now();
+  /** Takes all steps of a piece of work, and returns what comes of it. */
+  async run<T>(steps: Generator<undefined, T>): Promise<T> {
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+      if (this.#isOver) await this.breathe();
+    }
   }
 
-  get isOver(): boolean {
+  get #isOver(): boolean {
     return performance.now() - this.#startedMs >= SLICE_MS;
+  }
+
+  /** To be awaited between small steps; takes time only when the slice of this turn is over. */
+  async breathe(): Promise<void> {
+    while (this.#isOver) {
+      this.#turn ??= nextTurn().then(() => {
+        this.#turn = undefined;
+        this.#startedMs = performance.now();
+      });
+      await this.#turn;
+    }
   }
 }

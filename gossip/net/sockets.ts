@@ -3,6 +3,7 @@ import type { RemoteInfo, Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { deadlineExceeded, unavailable } from '../../runtime/errors.js';
 import type { Endpoint } from '../core/member.js';
@@ -10,8 +11,10 @@ import { addressBytes, addressText, endpointText } from './address.js';
 
 /** Packets wait in the system while the event loop is busy. */
 const RECEIVE_BUFFER_BYTES = 2 * 1024 ** 2;
-/** Connections that others have open here. */
+/** Connections that others have open here; as memberlist, whose limit is on exchanges. */
 const MAX_CONNECTIONS = 128;
+/** Of them from one address: it can't keep all others out. Members behind one address share them. */
+const MAX_CONNECTIONS_OF_ONE = 64;
 /** Where any port will do: tries until one is free for UDP and TCP alike. */
 const PORT_TRIES = 20;
 
@@ -19,6 +22,8 @@ export interface SocketEvents {
   packet(bytes: Uint8Array, from: Endpoint): void;
   /** The connection is the receiver's: it ends it. */
   connection(socket: Socket): void;
+  /** A connection was ended at once, since there are too many. */
+  tooMany(from: Endpoint): void;
   /** A packet could not be sent. */
   unsent(error: Error): void;
 }
@@ -28,6 +33,10 @@ export class Sockets implements AsyncDisposable {
   readonly #udp: UdpSocket;
   readonly #tcp: Server;
   readonly #connections = new Set<Socket>();
+  /** Connections that others opened, by their address. Invariant: `#accepted` is their sum. */
+  readonly #acceptedFrom = new Map<string, number>();
+  #accepted = 0;
+  #sending = 0;
   readonly local: Endpoint;
 
   private constructor(udp: UdpSocket, tcp: Server, events: SocketEvents) {
@@ -42,9 +51,15 @@ export class Sockets implements AsyncDisposable {
       events.unsent(error);
     });
     tcp.on('connection', (socket: Socket) => {
+      const { remoteAddress = '', remotePort = 0 } = socket;
       this.#own(socket);
-      if (this.#connections.size > MAX_CONNECTIONS) socket.destroy();
-      else events.connection(socket);
+      // It is gone already.
+      if (remoteAddress === '') socket.destroy();
+      else if (this.#accept(socket, remoteAddress)) events.connection(socket);
+      else {
+        socket.resetAndDestroy();
+        events.tooMany({ address: addressBytes(remoteAddress), port: remotePort });
+      }
     });
   }
 
@@ -68,7 +83,10 @@ export class Sockets implements AsyncDisposable {
     const host = addressText(to.address);
     // Nobody listens on port 0; the library would throw.
     if (host === undefined || to.port === 0) return;
-    this.#udp.send(bytes, to.port, host, () => undefined);
+    this.#sending++;
+    this.#udp.send(bytes, to.port, host, () => {
+      this.#sending--;
+    });
   }
 
   /** Opens a connection. UNAVAILABLE, or DEADLINE_EXCEEDED after so long; all that follows on it has the same deadline. */
@@ -76,7 +94,7 @@ export class Sockets implements AsyncDisposable {
     const host = addressText(to.address);
     if (host === undefined || to.port === 0)
       throw unavailable('NOT_REACHED', `${endpointText(to)} is no address to connect to`);
-    const socket = connect({ host, port: to.port, noDelay: true });
+    const socket = connect({ host, port: to.port, noDelay: true, ...this.#ownAddress() });
     this.#own(socket);
     this.limit(socket, timeoutMs);
     try {
@@ -99,13 +117,38 @@ export class Sockets implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const socket of this.#connections) socket.destroy();
+    // With an error: who waits for it to be connected would hear nothing of a mere end.
+    const stopped = unavailable('STOPPED', 'this member was stopped');
+    for (const socket of this.#connections) socket.destroy(stopped);
+    // The last word, such as a goodbye, is on its way to the system still.
+    if (this.#sending > 0) await nextTurn();
     await Promise.all([
       new Promise<void>((resolve) => {
         this.#udp.close(resolve);
       }),
       new Promise((resolve) => this.#tcp.close(resolve)),
     ]);
+  }
+
+  /** A member on loopback stays there, whatever addresses it is told. */
+  #ownAddress(): { readonly localAddress?: string } {
+    const text = addressText(this.local.address) ?? '';
+    return text.startsWith('127.') ? { localAddress: text } : {};
+  }
+
+  /** False where there are too many. */
+  #accept(socket: Socket, from: string): boolean {
+    const ofOne = this.#acceptedFrom.get(from) ?? 0;
+    if (this.#accepted >= MAX_CONNECTIONS || ofOne >= MAX_CONNECTIONS_OF_ONE) return false;
+    this.#accepted++;
+    this.#acceptedFrom.set(from, ofOne + 1);
+    socket.once('close', () => {
+      this.#accepted--;
+      const left = (this.#acceptedFrom.get(from) ?? 0) - 1;
+      if (left > 0) this.#acceptedFrom.set(from, left);
+      else this.#acceptedFrom.delete(from);
+    });
+    return true;
   }
 
   #own(socket: Socket): void {

@@ -1,23 +1,23 @@
+import { systemClock } from '../../runtime/clock.js';
+import type { MemberChange } from '../core/membership.js';
+import type { MemberView } from '../core/member.js';
+import { lan } from '../core/profile.js';
 import { Memberlist } from '../memberlist.js';
 import type { MemberlistOptions } from '../memberlist.js';
-import type { MemberView } from '../core/member.js';
-import { WireError } from '../wire/wire-error.js';
-import {
-  clockOf,
-  decodeState,
-  decodeUserEvent,
-  encodeJoin,
-  encodeLeave,
-  encodeState,
-  encodeUserEvent,
-  SerfType,
-} from './intents.js';
+import { endpointText } from '../net/address.js';
+import { distance } from './coordinate.js';
+import type { Coordinate } from './coordinate.js';
+import type { UserEvent } from './events.js';
+import { Reconnection } from './reconnection.js';
+import { SerfVoice } from './serf-voice.js';
 import { decodeTags, encodeTags } from './tags.js';
 import type { Tags } from './tags.js';
 
 export type SerfOptions = Omit<MemberlistOptions, 'meta' | 'delegateVersions' | 'delegate'> & {
   readonly tags?: Tags;
   readonly events?: EventDelegate;
+  /** Hears every event of a program, once each, whoever told it; those of `events` not. */
+  readonly onEvent?: (event: UserEvent) => void;
 };
 
 /** What a program on top tells all members, and hears from them. */
@@ -26,8 +26,8 @@ export interface EventDelegate {
   readonly name: string;
   onEvent(payload: Uint8Array): void;
   /** All that was told so far, for those who come late. */
-  state(): Uint8Array;
-  mergeState(state: Uint8Array): void;
+  state(): Uint8Array | Promise<Uint8Array>;
+  mergeState(state: Uint8Array): void | Promise<void>;
 }
 
 /** A member with its tags. */
@@ -37,158 +37,125 @@ export interface TaggedMember extends MemberView {
 
 /** Versions of Serf's own protocol: understood from and to, and spoken. */
 const SERF_VERSIONS = [2, 5, 5] as const;
-/** Messages that are remembered as heard. */
-const MAX_HEARD = 4096;
 
 /**
  * A member among agents of Serf: its tags are seen, and it shows as `left` when it leaves, since it says so beforehand in Serf's own words. Messages of Serf that are
- * for everybody are passed on, as every agent does.
+ * for everybody are passed on, queries are acknowledged, and pings carry network coordinates, as with every agent.
  */
 export class SerfMember implements AsyncDisposable {
   readonly list: Memberlist;
-  readonly #name: string;
-  readonly #time: LamportTime;
-  readonly #eventTime: LamportTime;
+  readonly #voice: SerfVoice;
+  readonly #reconnection: Reconnection;
 
-  private constructor(list: Memberlist, name: string, times: readonly [LamportTime, LamportTime]) {
+  private constructor(list: Memberlist, voice: SerfVoice, reconnection: Reconnection) {
     this.list = list;
-    this.#name = name;
-    [this.#time, this.#eventTime] = times;
+    this.#voice = voice;
+    this.#reconnection = reconnection;
   }
 
   static async create(options: SerfOptions): Promise<SerfMember> {
-    const time = new LamportTime();
-    const eventTime = new LamportTime();
-    const heard = new Set<string>();
-    const { events, tags = {}, ...rest } = options;
-    const onUserMessage = (bytes: Uint8Array): void => {
-      time.witness(clockOf(bytes));
-      const event = decodeUserEvent(bytes);
-      eventTime.witness(event?.time);
-      if (!isForAll(bytes) || !isNews(heard, bytes)) return;
-      if (event && event.name === events?.name) events.onEvent(event.payload);
-      void list.broadcast(bytes);
-    };
-    const mergeState = (bytes: Uint8Array): void => {
-      const state = decodeState(bytes);
-      time.witness(state?.time);
-      eventTime.witness(state?.eventTime);
-      if (state && state.ours.length > 0) events?.mergeState(state.ours);
-    };
-    const list: Memberlist = await Memberlist.create({
-      ...rest,
-      meta: encodeTags(tags),
-      delegateVersions: SERF_VERSIONS,
-      delegate: {
-        onUserMessage: (bytes) => {
-          understood(() => {
-            onUserMessage(bytes);
-          });
-        },
-        localState: () => {
-          const ours = events?.state() ?? new Uint8Array();
-          return encodeState({ time: time.now, eventTime: eventTime.now, ours });
-        },
-        mergeState: (bytes) => {
-          understood(() => {
-            mergeState(bytes);
-          });
-        },
+    const { events, onEvent, tags = {}, onChange, ...rest } = options;
+    const voice = new SerfVoice({
+      ...{ name: options.name, keyring: options.keyring, random: options.random ?? Math.random },
+      ...(options.log ? { log: options.log } : {}),
+      ...(events ? { events } : {}),
+      onEvent: (event) => onEvent?.(event),
+      onChange: (change) => {
+        reconnection.changed(change);
+        onChange?.(change);
+      },
+      onPruned: (name) => {
+        reconnection.forget(name);
       },
     });
-    return new SerfMember(list, options.name, [time, eventTime]);
+    const list: Memberlist = await Memberlist.create({
+      ...rest,
+      ...{ meta: encodeTags(tags), delegateVersions: SERF_VERSIONS, delegate: voice },
+      onChange: (change: MemberChange) => {
+        voice.changed(change);
+      },
+    });
+    const reconnection: Reconnection = new Reconnection({
+      ...{ clock: options.clock ?? systemClock, random: options.random ?? Math.random },
+      profile: options.profile ?? lan,
+      here: () => list.members().length,
+      exchange: (withWhom, done) => {
+        // Not there: as was to be expected.
+        list.join([endpointText(withWhom)]).then(done, () => undefined);
+      },
+    });
+    voice.attach(list);
+    return new SerfMember(list, voice, reconnection);
   }
 
-  /** All that are known, gone ones too, with their tags. */
+  /** All that are known, gone ones too, with their tags; whom an operator had removed not. */
   members(): TaggedMember[] {
-    return this.list.allMembers().map((view) => ({ ...view, tags: decodeTags(view.meta) }));
+    const seen = this.list.allMembers().map((view) => this.#voice.seen(view));
+    return seen
+      .filter((view) => view !== undefined)
+      .map((view) => ({ ...view, tags: decodeTags(view.meta) }));
+  }
+
+  /** This one. */
+  get local(): TaggedMember {
+    const view = this.list.localMember();
+    return { ...view, tags: decodeTags(view.meta) };
   }
 
   async join(addresses: readonly string[]): Promise<number> {
-    const reached = await this.list.join(addresses);
-    void this.list.broadcast(encodeJoin({ time: this.#time.next(), name: this.#name }));
+    const reached = await this.#voice.joining(() => this.list.join(addresses));
+    this.#voice.sayJoined();
     return reached;
   }
 
-  /** Tells all members, agents of Serf too, who see an event of this name. */
-  event(name: string, payload: Uint8Array): void {
-    const time = this.#eventTime.next();
-    void this.list.broadcast(encodeUserEvent({ time, name, payload, coalesce: false }));
+  /**
+   * Tells all members, agents of Serf too, who see an event of this name. `coalesce`: handlers of agents may take several as one. INVALID_ARGUMENT where it does not fit into a packet.
+   */
+  event(name: string, payload: Uint8Array, coalesce = false): void {
+    this.#voice.sayEvent(name, payload, coalesce);
   }
 
   setTags(tags: Tags): Promise<void> {
     return this.list.updateMeta(encodeTags(tags));
   }
 
+  /** Where this member is, by the round trips of its pings. */
+  get coordinate(): Coordinate {
+    return this.#voice.coordinate;
+  }
+
+  /** Estimated round trip to a member, ms; undefined where it did not answer a ping yet. */
+  roundTripMs(name: string): number | undefined {
+    const other = this.#voice.coordinateOf(name);
+    return other && 1000 * distance(this.coordinate, other);
+  }
+
+  /** Has agents forget a member that failed: it shows as left, with `prune` not at all. One that lives says so and stays. */
+  forceLeave(name: string, prune = false): void {
+    this.#voice.sayLeft(name, prune);
+  }
+
   /** Says that it means to go, then goodbye; resolves when both were passed on, or after so long. */
   async leave(timeoutMs = 5000): Promise<void> {
-    const { list } = this;
-    if (list.members().length > 1) {
-      const intent = encodeLeave({ time: this.#time.next(), name: this.#name, prune: false });
-      const told = list.broadcast(intent);
-      await Promise.race([told, passed(timeoutMs)]);
+    this.#reconnection.stop();
+    const startedMs = performance.now();
+    if (this.list.members().length > 1) {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, timeoutMs / 2);
+      });
+      await Promise.race([this.#voice.sayLeaving(), late]);
+      clearTimeout(timer);
     }
-    await list.leave(timeoutMs);
+    await this.list.leave(Math.max(1, timeoutMs - (performance.now() - startedMs)));
   }
 
   stop(): Promise<void> {
+    this.#reconnection.stop();
     return this.list.stop();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
-}
-
-/** A clock that only goes on when something is said: what comes later has the higher time. */
-class LamportTime {
-  #time = 0;
-
-  get now(): number {
-    return this.#time;
-  }
-
-  /** The time of something that this member says. */
-  next(): number {
-    this.#time++;
-    return this.#time;
-  }
-
-  witness(time = 0): void {
-    this.#time = Math.max(this.#time, time);
-  }
-}
-
-/** Messages of programs that we don't know may look like anything. */
-function understood(what: () => void): void {
-  try {
-    what();
-  } catch (error) {
-    if (!(error instanceof WireError)) throw error;
-  }
-}
-
-const FOR_ALL: ReadonlySet<number | undefined> = new Set([
-  SerfType.leave,
-  SerfType.join,
-  SerfType.userEvent,
-]);
-
-function isForAll(message: Uint8Array): boolean {
-  return FOR_ALL.has(message[0]);
-}
-
-function isNews(heard: Set<string>, message: Uint8Array): boolean {
-  const key = Buffer.from(message).toString('latin1');
-  if (heard.has(key)) return false;
-  heard.add(key);
-  const [oldest] = heard;
-  if (heard.size > MAX_HEARD && oldest !== undefined) heard.delete(oldest);
-  return true;
-}
-
-function passed(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms).unref();
-  });
 }

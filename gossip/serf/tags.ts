@@ -1,5 +1,5 @@
 import { invalidArgument } from '../../runtime/errors.js';
-import { MAX_META_BYTES } from '../wire/messages.js';
+import { MAX_META_BYTES } from '../wire/limits.js';
 import { RawReader } from '../wire/raw-reader.js';
 import { RawWriter } from '../wire/raw-writer.js';
 import { WireError } from '../wire/wire-error.js';

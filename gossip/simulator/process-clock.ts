@@ -1,17 +1,19 @@
 import type { Clock } from '../../runtime/clock.js';
+import type { Host, VirtualTime } from './virtual-time.js';
 
 /**
  * The clock of a process that may be stopped for a while: what falls due meanwhile happens when it goes on, all at once and in order, after it was told how late it is. What
  * `StallWatch` is on real clocks.
  */
-export class ProcessClock implements Clock {
-  readonly #time: Clock;
+export class ProcessClock implements Clock, Host {
+  readonly #time: VirtualTime;
   readonly #onStall: (lateMs: number) => void;
   #pausedAtMs = 0;
-  #pausedUntilMs = 0;
   #isTold = true;
+  /** What comes meanwhile waits for this moment. */
+  pausedUntilMs = 0;
 
-  constructor(time: Clock, onStall: (lateMs: number) => void) {
+  constructor(time: VirtualTime, onStall: (lateMs: number) => void) {
     this.#time = time;
     this.#onStall = onStall;
   }
@@ -25,39 +27,22 @@ export class ProcessClock implements Clock {
   }
 
   get isPaused(): boolean {
-    return this.#pausedUntilMs > 0 && this.monotonicMs() < this.#pausedUntilMs;
-  }
-
-  /** What comes meanwhile waits for this moment. */
-  get pausedUntilMs(): number {
-    return this.#pausedUntilMs;
+    return this.pausedUntilMs > this.monotonicMs();
   }
 
   pause(forMs: number): void {
     this.#pausedAtMs = this.monotonicMs();
-    this.#pausedUntilMs = this.#pausedAtMs + forMs;
+    this.pausedUntilMs = this.#pausedAtMs + forMs;
     this.#isTold = false;
   }
 
+  wakes(): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
+    this.#onStall(this.pausedUntilMs - this.#pausedAtMs);
+  }
+
   schedule(delayMs: number, callback: () => void): () => void {
-    let cancelled = false;
-    let cancel = (): void => undefined;
-    const due = (): void => {
-      if (this.isPaused) {
-        cancel = this.#time.schedule(this.#pausedUntilMs - this.monotonicMs(), due);
-        return;
-      }
-      if (!this.#isTold) {
-        this.#isTold = true;
-        this.#onStall(this.#pausedUntilMs - this.#pausedAtMs);
-      }
-      // What it was told may have cancelled it.
-      if (!cancelled) callback();
-    };
-    cancel = this.#time.schedule(delayMs, due);
-    return () => {
-      cancelled = true;
-      cancel();
-    };
+    return this.#time.scheduleOn(this, delayMs, callback);
   }
 }

@@ -14,7 +14,8 @@ export class Roster {
 /** A table that keeps only what differs from the roster: ten thousand whole ones would be a hundred million views. */
 export class SharedTable implements MemberTable {
   readonly #roster: Roster;
-  readonly #changed = new Map<number, MemberView | undefined>();
+  /** By place: ten thousand tables share one map of names. Null = it was forgotten. */
+  readonly #changed = new Map<number, MemberView | null>();
   /** Those who came later; their places follow those of the roster. */
   readonly #late: (MemberView | undefined)[] = [];
   readonly #latePlaces = new Map<string, number>();
@@ -35,7 +36,10 @@ export class SharedTable implements MemberTable {
   at(place: number): MemberView | undefined {
     const { views } = this.#roster;
     if (place >= views.length) return this.#late[place - views.length];
-    return this.#changed.has(place) ? this.#changed.get(place) : views[place];
+    const view = views[place];
+    if (!view || this.#changed.size === 0) return view;
+    const changed = this.#changed.get(place);
+    return changed === undefined ? view : (changed ?? undefined);
   }
 
   set(view: MemberView): void {
@@ -54,7 +58,7 @@ export class SharedTable implements MemberTable {
     if (place === undefined) return;
     const known = this.#roster.views.length;
     if (place >= known) this.#late[place - known] = undefined;
-    else this.#changed.set(place, undefined);
+    else this.#changed.set(place, null);
   }
 
   *[Symbol.iterator](): Iterator<MemberView> {
@@ -64,9 +68,13 @@ export class SharedTable implements MemberTable {
     }
   }
 
-  /** What differs from the roster. */
-  *differing(): Generator<MemberView> {
+  /** What an exchange with this other one has to tell: all else is the same in both. */
+  *differingFrom(other: SharedTable): Generator<MemberView> {
     for (const view of this.#changed.values()) if (view) yield view;
+    for (const place of other.#changed.keys()) {
+      const view = this.#changed.has(place) ? undefined : this.at(place);
+      if (view) yield view;
+    }
     for (const view of this.#late) if (view) yield view;
   }
 

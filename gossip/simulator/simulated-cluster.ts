@@ -1,13 +1,14 @@
-import { sizeOf } from '../core/encoded.js';
 import { GossipMember } from '../core/gossip-member.js';
 import type { Transport } from '../core/gossip-member.js';
-import type { Endpoint, MemberView } from '../core/member.js';
+import { isGone, OwnTable } from '../core/member.js';
+import type { Endpoint, MemberTable, MemberView } from '../core/member.js';
 import type { MemberChange } from '../core/membership.js';
 import type { Profile } from '../core/profile.js';
+import { Reconnection } from '../serf/reconnection.js';
 import type { Message } from '../wire/messages.js';
-import { COMPOUND_BYTES, COMPOUND_PART_BYTES } from '../wire/packet.js';
 import { ProcessClock } from './process-clock.js';
 import { Roster, SharedTable } from './shared-table.js';
+import { memberBytes, Traffic } from './traffic.js';
 import { VirtualTime } from './virtual-time.js';
 
 /** A cluster to simulate. */
@@ -16,24 +17,23 @@ export interface ClusterOptions {
   readonly profile: Profile;
   /** 0 to 1, not 1, the same again for the same seed. */
   readonly random: () => number;
-  /** Share of packets that are lost, 0 to 1. TCP loses none. */
+  /** Share of packets that are lost, 0 to 1. TCP loses none: it sends again. */
   readonly loss: number;
   /** Shortest and longest way of a packet, ms. */
   readonly latencyMs: readonly [number, number];
   /** Whether a member that was stopped notices it. */
   readonly watchesStalls: boolean;
+  /** What every member carries, as Serf's tags. Default: nothing. */
+  readonly meta?: Uint8Array;
+  /** Whether members try those again that failed, as agents of Serf do. Default: no. */
+  readonly reconnects?: boolean;
   readonly onChange?: (observer: number, change: MemberChange) => void;
 }
 
-/** What was sent so far by all members, by what was sent. Bytes on the wire, headers included. */
-export interface Traffic {
-  readonly packets: number;
-  readonly bytes: number;
-}
-
 interface Node {
+  readonly place: number;
+  readonly endpoint: Endpoint;
   readonly member: GossipMember;
-  readonly table: SharedTable;
   readonly clock: ProcessClock;
   crashed: boolean;
   /** Members of one side hear each other only. */
@@ -42,25 +42,35 @@ interface Node {
   waiting: number;
 }
 
-const UDP_HEADER_BYTES = 28;
 /** A socket's buffer holds about so many small packets; what comes then is lost. */
 const SOCKET_PACKETS = 512;
 const VERSIONS = Uint8Array.of(1, 5, 2, 0, 0, 0);
 const PORT = 7946;
 const NOTHING = new Uint8Array();
+const AFTER_TIMERS_MS = 0.001;
+/** Ways of packets until an exchange is done: handshake, and all both ways. */
+const EXCHANGE_WAYS = 4;
 
 /** A cluster in virtual time: the members of the product on a network that loses and delays as asked. */
 export class SimulatedCluster {
   readonly time = new VirtualTime();
-  readonly traffic = new Map<string, { packets: number; bytes: number }>();
+  readonly traffic: Traffic;
   readonly #options: ClusterOptions;
   readonly #roster: Roster;
   readonly #nodes: Node[];
 
   constructor(options: ClusterOptions) {
     this.#options = options;
-    this.#roster = new Roster(Array.from({ length: options.members }, (_, place) => viewOf(place)));
-    this.#nodes = this.#roster.views.map((view, place) => this.#nodeOf(view, place));
+    const { members, meta = NOTHING, random } = options;
+    this.#roster = new Roster(Array.from({ length: members }, (_, place) => viewOf(place, meta)));
+    const { views } = this.#roster;
+    this.traffic = new Traffic(memberBytes(shuffled(views, random)).packed);
+    this.#nodes = views.map((view) => this.#nodeOf(view, new SharedTable(this.#roster)));
+  }
+
+  /** Those too that joined or crashed. */
+  get size(): number {
+    return this.#nodes.length;
   }
 
   member(place: number): GossipMember {
@@ -71,9 +81,24 @@ export class SimulatedCluster {
     return this.#node(place).crashed;
   }
 
+  sideOf(place: number): number {
+    return this.#node(place).side;
+  }
+
   /** Everybody knows everybody: a cluster that has been there for long. */
   start(): void {
     for (const { member } of this.#nodes) member.startKnown(1);
+  }
+
+  /** A new member that knows nobody joins by an exchange with another; returns its place. */
+  join(seed: number): number {
+    const place = this.#nodes.length;
+    const { meta = NOTHING } = this.#options;
+    const node = this.#nodeOf(viewOf(place, meta), new OwnTable());
+    this.#nodes.push(node);
+    node.member.start();
+    this.exchange(place, seed);
+    return place;
   }
 
   crash(place: number): void {
@@ -93,7 +118,7 @@ export class SimulatedCluster {
 
   /** One member exchanges all that it knows with another, as by a join. */
   exchange(place: number, withPlace: number): void {
-    void this.#exchange(place, this.#viewAt(withPlace));
+    this.#exchange(this.#node(place), this.#node(withPlace));
   }
 
   runFor(ms: number): void {
@@ -106,125 +131,141 @@ export class SimulatedCluster {
     return node;
   }
 
-  #nodeOf(view: MemberView, place: number): Node {
-    const { profile, random, watchesStalls, onChange } = this.#options;
+  #nodeOf(view: MemberView, table: MemberTable): Node {
+    const { profile, random, watchesStalls, reconnects = false, onChange } = this.#options;
+    const { name, meta, versions } = view;
+    const place = placeOf(view);
     const clock = new ProcessClock(this.time, (lateMs) => {
       if (watchesStalls) member.stalled(lateMs);
     });
-    const table = new SharedTable(this.#roster);
     const member: GossipMember = new GossipMember({
-      ...{ name: view.name, endpoint: view, meta: NOTHING, versions: VERSIONS, profile, random },
-      ...{ clock, table },
+      ...{ name, endpoint: view, meta, versions, profile, random, clock, table },
       transport: this.#transportOf(place),
-      onChange: (change) => onChange?.(place, change),
+      onChange: (change) => {
+        reconnection?.changed(change);
+        onChange?.(place, change);
+      },
     });
-    return { member, table, clock, crashed: false, side: 0, waiting: 0 };
+    const reconnection = reconnects ? this.#reconnectionOf(place, clock) : undefined;
+    return { place, endpoint: view, member, clock, crashed: false, side: 0, waiting: 0 };
+  }
+
+  #reconnectionOf(place: number, clock: ProcessClock): Reconnection {
+    const { profile, random } = this.#options;
+    return new Reconnection({
+      ...{ profile, random, clock },
+      here: () => [...this.member(place).table].filter((view) => !isGone(view)).length,
+      exchange: (withWhom, done) => {
+        this.#exchange(this.#node(place), this.#node(placeOf(withWhom)), done);
+      },
+    });
   }
 
   #transportOf(from: number): Transport {
     return {
       overheadBytes: 0,
       send: (to, messages) => {
-        this.#send(from, to, messages);
+        this.#send(this.#node(from), to, messages);
       },
       pingByTcp: (member, timeoutMs, answered) => {
-        this.#pingByTcp(from, member, timeoutMs, answered);
+        this.#pingByTcp(this.#node(from), member, timeoutMs, answered);
       },
-      exchange: (withWhom) => this.#exchange(from, withWhom),
+      exchange: (withWhom) => {
+        this.#exchange(this.#node(from), this.#node(placeOf(withWhom)));
+        return Promise.resolve();
+      },
     };
   }
 
-  #send(from: number, to: Endpoint, messages: readonly Message[]): void {
-    this.#count(messages);
+  #send(sender: Node, to: Endpoint, messages: readonly Message[]): void {
+    this.traffic.packet(messages);
     const { random, loss } = this.#options;
-    if (random() < loss) return;
-    const target = placeOf(to);
-    const sender = this.#node(from);
-    this.time.schedule(this.#latencyMs(), () => {
-      const node = this.#node(target);
+    if (loss > 0 && random() < loss) return;
+    this.time.after(this.#latencyMs(), () => {
+      const node = this.#node(placeOf(to));
       if (node.crashed || node.side !== sender.side) return;
-      this.#arrive(node, messages, this.#viewAt(from));
+      if (!node.clock.isPaused) node.member.receive(messages, sender.endpoint);
+      else this.#wait(node, messages, sender.endpoint);
     });
   }
 
   /** A stopped process reads its packets when it goes on, after the timers that fell due. */
-  #arrive(node: Node, messages: readonly Message[], from: Endpoint): void {
-    const { clock, member } = node;
-    if (!clock.isPaused) {
-      member.receive(messages, from);
-      return;
-    }
+  #wait(node: Node, messages: readonly Message[], from: Endpoint): void {
     if (node.waiting >= SOCKET_PACKETS) return;
     node.waiting++;
-    this.time.schedule(clock.pausedUntilMs - this.time.monotonicMs() + AFTER_TIMERS_MS, () => {
+    this.#whenRunning(node, () => {
       node.waiting--;
-      this.#arrive(node, messages, from);
+      if (!node.crashed) node.member.receive(messages, from);
     });
   }
 
-  #pingByTcp(from: number, to: Endpoint, timeoutMs: number, answered: () => void): void {
-    const target = this.#node(placeOf(to));
-    const roundTripMs = 2 * this.#latencyMs();
-    const reaches =
-      !target.crashed && !target.clock.isPaused && target.side === this.#node(from).side;
-    if (!reaches || roundTripMs > timeoutMs) return;
-    this.#tally('tcp ping', 1, TCP_PING_BYTES);
-    this.time.schedule(roundTripMs, answered);
+  #whenRunning(node: Node, callback: () => void): void {
+    const leftMs = node.clock.pausedUntilMs - this.time.monotonicMs();
+    if (leftMs <= 0) {
+      callback();
+      return;
+    }
+    this.time.after(leftMs + AFTER_TIMERS_MS, () => {
+      this.#whenRunning(node, callback);
+    });
   }
 
-  /** What both sides hold that differs from what everybody holds, as if they had sent all. */
-  #exchange(from: number, to: Endpoint): Promise<void> {
-    const one = this.#node(from);
-    const other = this.#node(placeOf(to));
-    if (other.crashed || other.clock.isPaused || other.side !== one.side) return Promise.resolve();
-    const theirs = [...other.table.differing()];
-    for (const view of [...one.table.differing()]) other.member.merge(view);
-    for (const view of theirs) one.member.merge(view);
-    return Promise.resolve();
+  /** A stopped process answers when it goes on; one that stops meanwhile hears it then. */
+  #pingByTcp(asker: Node, to: Endpoint, timeoutMs: number, answered: () => void): void {
+    const target = this.#node(placeOf(to));
+    const untilMs = this.time.monotonicMs() + timeoutMs;
+    this.traffic.tcpPing();
+    this.time.after(2 * this.#latencyMs(), () => {
+      this.#whenRunning(target, () => {
+        if (target.crashed || target.side !== asker.side) return;
+        this.time.after(2 * this.#latencyMs(), () => {
+          if (this.time.monotonicMs() <= untilMs) this.#whenRunning(asker, answered);
+        });
+      });
+    });
+  }
+
+  /** Both take all that the other holds, of which only what they don't both hold needs to be looked at. */
+  #exchange(one: Node, other: Node, done?: () => void): void {
+    this.time.after(EXCHANGE_WAYS * this.#latencyMs(), () => {
+      const apart = other.side !== one.side;
+      if (other.crashed || one.crashed || apart || other.clock.isPaused || one.clock.isPaused)
+        return;
+      const [mine, theirs] = [one.member.table, other.member.table];
+      this.traffic.exchange(mine.size, theirs.size);
+      const said = [...news(mine, theirs)];
+      const answered = [...news(theirs, mine)];
+      for (const view of said) other.member.merge(view);
+      for (const view of answered) one.member.merge(view);
+      done?.();
+    });
   }
 
   #latencyMs(): number {
     const [least, most] = this.#options.latencyMs;
     return least + (most - least) * this.#options.random();
   }
-
-  #viewAt(place: number): Endpoint {
-    const view = this.#roster.views[place];
-    if (!view) throw new Error(`there is no member ${String(place)}`);
-    return view;
-  }
-
-  #count(messages: readonly Message[]): void {
-    let bytes = UDP_HEADER_BYTES;
-    for (const message of messages) bytes += sizeOf(message);
-    if (messages.length > 1) bytes += COMPOUND_BYTES + COMPOUND_PART_BYTES * messages.length;
-    const kind = messages[0]?.kind ?? 'user';
-    this.#tally(PROBES.has(kind) ? 'probes' : 'rumours', 1, bytes);
-  }
-
-  #tally(what: string, packets: number, bytes: number): void {
-    const so = this.traffic.get(what) ?? { packets: 0, bytes: 0 };
-    so.packets += packets;
-    so.bytes += bytes;
-    this.traffic.set(what, so);
-  }
 }
 
-const PROBES: ReadonlySet<string> = new Set(['ping', 'ack', 'indirectPing', 'nack']);
-/** Handshake, ping, answer, end. */
-const TCP_PING_BYTES = 8 * 40 + 60;
-const AFTER_TIMERS_MS = 0.001;
+function news(of: MemberTable, to: MemberTable): Iterable<MemberView> {
+  return of instanceof SharedTable && to instanceof SharedTable ? of.differingFrom(to) : of;
+}
 
-function viewOf(place: number): MemberView {
+function viewOf(place: number, meta: Uint8Array): MemberView {
   return {
     name: `member-${String(place)}`,
     // 10.0.0.0/8, by place.
     address: Uint8Array.of(10, place >>> 16, (place >>> 8) & 255, place & 255),
-    ...{ port: PORT, meta: NOTHING, versions: VERSIONS, incarnation: 1, state: 'alive', since: 0 },
+    ...{ port: PORT, meta, versions: VERSIONS, incarnation: 1, state: 'alive', since: 0 },
   };
 }
 
 function placeOf({ address }: Endpoint): number {
-  const [, high = 0, middle = 0, low = 0] = address;
-  return (high << 16) | (middle << 8) | low;
+  return ((address[1] ?? 0) << 16) | ((address[2] ?? 0) << 8) | (address[3] ?? 0);
+}
+
+/** In the order of a table that grew by joins and by losses. */
+function shuffled<T>(items: readonly T[], random: () => number): T[] {
+  const drawn = items.map((item) => ({ item, at: random() }));
+  return drawn.sort((one, other) => one.at - other.at).map(({ item }) => item);
 }

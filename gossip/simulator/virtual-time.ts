@@ -1,15 +1,31 @@
 import type { Clock } from '../../runtime/clock.js';
+import { DueHeap, isBefore } from './due-heap.js';
+import type { Due } from './due-heap.js';
 
-interface Entry {
-  readonly atMs: number;
-  /** Of equal times the one that was asked for first comes first. */
-  readonly order: number;
-  callback: (() => void) | undefined;
+/** A process that may be stopped: what falls due meanwhile waits. */
+export interface Host {
+  /** Until when it stands still; at or before now = it runs. */
+  readonly pausedUntilMs: number;
+  /** Called before each thing that it does. */
+  wakes(): void;
 }
 
-/** A clock that goes from one thing to do to the next, as fast as they are done: a heap of what is due. */
+const SLOTS_PER_MS = 8;
+/** About 4 s: most timers of the protocol are shorter. A power of two. */
+const SLOTS = 2 ** 15;
+
+/**
+ * A clock that goes from one thing to do to the next, as fast as they are done. A wheel: what falls due in the next seconds stands in slots of an eighth of a millisecond, which
+ * are put in order when their time comes; the rest waits in a heap.
+ */
 export class VirtualTime implements Clock {
-  readonly #heap: Entry[] = [];
+  readonly #slots: (Due | undefined)[] = new Array<Due | undefined>(SLOTS).fill(undefined);
+  readonly #far = new DueHeap();
+  /** What falls due in the slot that is being done, in order, from `#next` on. */
+  #current: Due[] = [];
+  #next = 0;
+  /** The slot that is being done, counted from the beginning. */
+  #slot = 0;
   #nowMs = 0;
   #order = 0;
 
@@ -22,56 +38,105 @@ export class VirtualTime implements Clock {
   }
 
   schedule(delayMs: number, callback: () => void): () => void {
-    const entry: Entry = { atMs: this.#nowMs + delayMs, order: this.#order++, callback };
-    this.#push(entry);
+    return this.scheduleOn(undefined, delayMs, callback);
+  }
+
+  /** The same for something that a process does. */
+  scheduleOn(host: Host | undefined, delayMs: number, callback: () => void): () => void {
+    const due = this.#due(delayMs, callback, host);
     return () => {
-      // It stays in the heap and does nothing: to look for it would cost more.
-      entry.callback = undefined;
+      // It stays where it is and does nothing: to look for it would cost more.
+      due.callback = undefined;
     };
+  }
+
+  /** The same for what is never cancelled. */
+  after(delayMs: number, callback: () => void): void {
+    this.#due(delayMs, callback, undefined);
   }
 
   /** Moves on to this time and does what falls due until then. */
   runUntil(untilMs: number): void {
-    for (let first = this.#heap[0]; first && first.atMs <= untilMs; first = this.#heap[0]) {
-      this.#pop();
-      this.#nowMs = Math.max(this.#nowMs, first.atMs);
-      first.callback?.();
+    for (;;) {
+      const due = this.#current[this.#next];
+      if (due) {
+        if (due.atMs > untilMs) break;
+        this.#next++;
+        this.#nowMs = Math.max(this.#nowMs, due.atMs);
+        this.#do(due);
+      } else if ((this.#slot + 1) / SLOTS_PER_MS > untilMs) break;
+      else this.#turn();
     }
     this.#nowMs = Math.max(this.#nowMs, untilMs);
   }
 
-  #push(entry: Entry): void {
-    const heap = this.#heap;
-    let at = heap.length;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      const above = heap[parent];
-      if (!above || !isBefore(entry, above)) break;
-      heap[at] = above;
-      at = parent;
-    }
-    heap[at] = entry;
+  #due(delayMs: number, callback: () => void, host: Host | undefined): Due {
+    const atMs = this.#nowMs + Math.max(0, delayMs);
+    const due: Due = { atMs, order: this.#order++, callback, host, next: undefined };
+    this.#enter(due);
+    return due;
   }
 
-  #pop(): void {
-    const heap = this.#heap;
-    const last = heap.pop();
-    if (!last || heap.length === 0) return;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      const [left, right] = [heap[child], heap[child + 1]];
-      if (!left) break;
-      if (right && isBefore(right, left)) child++;
-      const lower = heap[child];
-      if (!lower || !isBefore(lower, last)) break;
-      heap[at] = lower;
-      at = child;
+  #do(due: Due): void {
+    const { host } = due;
+    if (host && due.callback) {
+      if (host.pausedUntilMs > this.#nowMs) {
+        due.atMs = host.pausedUntilMs;
+        // In the order in which they fell due.
+        due.order = this.#order++;
+        this.#enter(due);
+        return;
+      }
+      host.wakes();
     }
-    heap[at] = last;
+    // What the process was told as it woke may have cancelled it.
+    due.callback?.();
   }
-}
 
-function isBefore(one: Entry, other: Entry): boolean {
-  return one.atMs < other.atMs || (one.atMs === other.atMs && one.order < other.order);
+  #enter(due: Due): void {
+    const slot = Math.floor(due.atMs * SLOTS_PER_MS);
+    if (slot <= this.#slot) this.#insert(due);
+    else if (slot - this.#slot >= SLOTS) this.#far.push(due);
+    else {
+      const at = slot & (SLOTS - 1);
+      due.next = this.#slots[at];
+      this.#slots[at] = due;
+    }
+  }
+
+  /** Into the slot that is being done. */
+  #insert(due: Due): void {
+    let [low, high] = [this.#next, this.#current.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const other = this.#current[middle];
+      if (other && isBefore(other, due)) low = middle + 1;
+      else high = middle;
+    }
+    this.#current.splice(low, 0, due);
+  }
+
+  /** On to the next slot. */
+  #turn(): void {
+    this.#slot++;
+    this.#current.length = 0;
+    this.#next = 0;
+    const at = this.#slot & (SLOTS - 1);
+    let due = this.#slots[at];
+    this.#slots[at] = undefined;
+    while (due) {
+      const { next } = due;
+      due.next = undefined;
+      this.#current.push(due);
+      due = next;
+    }
+    const horizonMs = (this.#slot + SLOTS - 1) / SLOTS_PER_MS;
+    for (let far = this.#far.first; far && far.atMs < horizonMs; far = this.#far.first) {
+      this.#far.pop();
+      // May be of this very slot: then it is in order already, and the sort below finds it so.
+      if (far.callback) this.#enter(far);
+    }
+    if (this.#current.length > 1)
+      this.#current.sort((a, b) => a.atMs - b.atMs || a.order - b.order);
+  }
 }

@@ -52,40 +52,83 @@ export class Keyring {
 
   /** `associated`: what has to be the same on the other side, and isn't sent here. */
   seal(plain: Uint8Array, associated: Uint8Array): Uint8Array {
+    return finished(this.sealing(plain, associated));
+  }
+
+  /** In steps of bounded work. */
+  *sealing(plain: Uint8Array, associated: Uint8Array): Generator<undefined, Uint8Array> {
     const [key] = this.#keys;
     if (!key) throw new Error('a keyring without a key');
     const nonce = randomBytes(NONCE_BYTES);
     const cipher = createCipheriv(algorithmOf(key), key, nonce).setAAD(associated);
-    const sealed = [cipher.update(plain), cipher.final(), cipher.getAuthTag()];
-    return Buffer.concat([Uint8Array.of(NEWEST_FORM), nonce, ...sealed]);
+    const sealed = Buffer.allocUnsafe(plain.length + ENCRYPTION_BYTES);
+    sealed[0] = NEWEST_FORM;
+    sealed.set(nonce, 1);
+    yield* piecewise(cipher, plain, sealed.subarray(1 + NONCE_BYTES));
+    cipher.final();
+    sealed.set(cipher.getAuthTag(), sealed.length - TAG_BYTES);
+    return sealed;
   }
 
   /** Throws a WireError where no key fits. */
   open(sealed: Uint8Array, associated: Uint8Array): Uint8Array {
+    return finished(this.opening(sealed, associated));
+  }
+
+  /** In steps of bounded work. Throws a WireError where no key fits. */
+  *opening(sealed: Uint8Array, associated: Uint8Array): Generator<undefined, Uint8Array> {
     const [form] = sealed;
     if (form === undefined || form > NEWEST_FORM)
       throw new WireError('undecryptable', `no form of encryption is called ${String(form)}`);
     if (sealed.length < ENCRYPTION_BYTES)
       throw new WireError('undecryptable', `${String(sealed.length)} bytes are too few to decrypt`);
     for (const key of this.#keys) {
-      const plain = tryOpen(key, sealed, associated);
+      const plain = yield* tryOpen(key, sealed, associated);
       if (plain) return form === 0 ? withoutPadding(plain) : plain;
     }
     throw new WireError('undecryptable', `none of ${String(this.#keys.length)} keys decrypts it`);
   }
 }
 
-function tryOpen(key: Buffer, sealed: Uint8Array, associated: Uint8Array): Buffer | undefined {
+function* tryOpen(
+  key: Buffer,
+  sealed: Uint8Array,
+  associated: Uint8Array,
+): Generator<undefined, Buffer | undefined> {
   const nonce = sealed.subarray(1, 1 + NONCE_BYTES);
   const end = sealed.length - TAG_BYTES;
   const decipher = createDecipheriv(algorithmOf(key), key, nonce, { authTagLength: TAG_BYTES });
   decipher.setAAD(associated).setAuthTag(sealed.subarray(end));
-  const plain = decipher.update(sealed.subarray(1 + NONCE_BYTES, end));
+  const plain = Buffer.allocUnsafe(end - 1 - NONCE_BYTES);
+  yield* piecewise(decipher, sealed.subarray(1 + NONCE_BYTES, end), plain);
   try {
-    return Buffer.concat([plain, decipher.final()]);
+    decipher.final();
+    return plain;
   } catch {
     // Its only complaint: the tag is not that of this key, these bytes and these associated ones.
     return undefined;
+  }
+}
+
+/** Work of one step, bytes: about a tenth of a millisecond. */
+const STEP_BYTES = 128 * 1024;
+
+/** In this mode each piece comes out as long as it went in. */
+function* piecewise(
+  cipher: { update(piece: Uint8Array): Uint8Array },
+  from: Uint8Array,
+  to: Uint8Array,
+): Generator<undefined, void> {
+  for (let at = 0; at < from.length; at += STEP_BYTES) {
+    if (at > 0) yield undefined;
+    to.set(cipher.update(from.subarray(at, at + STEP_BYTES)), at);
+  }
+}
+
+function finished<T>(steps: Generator<undefined, T>): T {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
   }
 }
 

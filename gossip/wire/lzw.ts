@@ -10,6 +10,8 @@ const FIRST_WIDTH = 9;
 const LAST_WIDTH = 12;
 const CODES = 1 << LAST_WIDTH;
 const NONE = -1;
+/** To write 2^4 = 16 bytes takes about as long as to read a code: of a bomb, each code stands for thousands. */
+const BYTES_OF_CODE_BITS = 4;
 
 /** Bytes that can be appended to, up to a limit. */
 class Output {
@@ -38,6 +40,11 @@ class Output {
     return this.#bytes;
   }
 
+  /** Bytes of memory that it takes. */
+  get heldBytes(): number {
+    return this.#bytes.length;
+  }
+
   finish(): Uint8Array {
     return this.#bytes.subarray(0, this.length);
   }
@@ -58,21 +65,37 @@ export class LzwDecoder {
   /** The code that the next entry of the table gets. Invariant: below 2^width while a wider one could follow. */
   #next = END;
   #last = NONE;
+  #toldBytes = 0;
 
   constructor(input: Uint8Array, maxBytes: number) {
     this.#input = input;
     this.#output = new Output(4 * input.length, maxBytes);
   }
 
-  /** Takes so many codes at most; returns what was unpacked once all is. Throws a WireError. */
+  /** Takes so many codes at most, fewer where they stand for many bytes; returns what was unpacked once all is. Throws a WireError. */
   step(codes: number): Uint8Array | undefined {
-    for (let left = codes; left > 0; left--) {
+    for (let left = codes; left > 0;) {
+      const before = this.#output.length;
       const code = this.#read();
       if (code === END) return this.#output.finish();
       if (code === CLEAR) this.#clear();
       else this.#take(code);
+      left -= 1 + ((this.#output.length - before) >> BYTES_OF_CODE_BITS);
     }
     return undefined;
+  }
+
+  /** Bytes that were unpacked so far. */
+  get length(): number {
+    return this.#output.length;
+  }
+
+  /** Memory that it took since this was asked last, bytes. */
+  grown(): number {
+    const { heldBytes } = this.#output;
+    const grown = heldBytes - this.#toldBytes;
+    this.#toldBytes = heldBytes;
+    return grown;
   }
 
   #clear(): void {

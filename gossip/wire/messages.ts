@@ -1,8 +1,11 @@
+import { MAX_ADDRESS_BYTES, MAX_META_BYTES, MAX_NAME_BYTES, MAX_PAYLOAD_BYTES } from './limits.js';
 import { RawReader } from './raw-reader.js';
 import { RawWriter } from './raw-writer.js';
-import { boolean, bytes, optional, record, text, uint } from './record.js';
+import { alike, boolean, bytes, optional, record, text, uint } from './record.js';
 import type { RecordCodec } from './record.js';
 import { malformed } from './wire-error.js';
+
+export { MAX_META_BYTES, MAX_NAME_BYTES };
 
 /** First byte of every message. */
 export const MessageType = {
@@ -89,18 +92,12 @@ export type Message =
   | ({ readonly kind: 'alive' } & Alive)
   | { readonly kind: 'user'; readonly payload: Uint8Array };
 
-/** Longest name of a member, bytes. */
-export const MAX_NAME_BYTES = 512;
-export const MAX_META_BYTES = 512;
-const MAX_ADDRESS_BYTES = 16;
-const MAX_PAYLOAD_BYTES = 65_536;
-
 export const uint32 = uint(0xff_ff_ff_ff);
 const port = uint(0xff_ff);
 export const name = text(MAX_NAME_BYTES);
 export const address = bytes(MAX_ADDRESS_BYTES);
 export const meta = bytes(MAX_META_BYTES);
-export const versions = bytes(VERSION_BYTES);
+export const versions = alike(VERSION_BYTES);
 export { port };
 
 const source = {
@@ -172,9 +169,10 @@ function check(message: Message): void {
 }
 
 /** What everything that is said of a member must have. */
-export function checkMember(member: Pick<Alive, 'name' | 'address' | 'versions'>): void {
+export function checkMember(member: Pick<Alive, 'name' | 'address' | 'port' | 'versions'>): void {
   const { length } = member.versions;
   if (member.name === '') throw malformed('a member without a name');
+  if (member.port === 0) throw malformed(`${member.name} has port 0`);
   if (length !== VERSION_BYTES)
     throw malformed(`${member.name} has ${String(length)} bytes of versions, expected 6`);
   const bytesOfAddress = member.address.length;

@@ -2,6 +2,7 @@ import { crc32 } from './crc32.js';
 import { ENCRYPTION_BYTES } from './keyring.js';
 import type { Keyring } from './keyring.js';
 import { checkLabel, labelHeader } from './label.js';
+import { MAX_PACKET_DEPTH, MAX_PACKET_MESSAGES, MAX_UNPACKED_PACKET_BYTES } from './limits.js';
 import { pack, unpack } from './lzw.js';
 import { decodeMessage, MessageType } from './messages.js';
 import type { Message } from './messages.js';
@@ -28,10 +29,6 @@ export interface WireOptions {
 export const COMPOUND_PART_BYTES = 2;
 export const COMPOUND_BYTES = 2;
 export const MAX_PARTS = 127;
-/** What all that is packed in one packet may become together: packed parts of packed parts grow without end. */
-const MAX_UNPACKED_BYTES = 256 * 1024;
-/** Compound in packed in compound ...: nobody means it well. */
-const MAX_DEPTH = 4;
 
 interface Packed {
   readonly algorithm: number;
@@ -96,9 +93,6 @@ export interface OpenedPacket {
 export function openPacket(packet: Uint8Array, options: WireOptions): OpenedPacket {
   const { keyring, label, verifyIncoming } = options;
   const rest = packet.subarray(checkLabel(packet, label));
-  const messages: Message[] = [];
-  let leftBytes = MAX_UNPACKED_BYTES;
-  const problems: WireError[] = [];
   let plain = rest;
   if (keyring)
     try {
@@ -106,30 +100,70 @@ export function openPacket(packet: Uint8Array, options: WireOptions): OpenedPack
     } catch (error) {
       if (verifyIncoming || !(error instanceof WireError)) throw error;
     }
-  const take = (bytesOfPart: Uint8Array, depth: number): void => {
+  const opening = new Opening();
+  opening.take(plain, 0);
+  return opening;
+}
+
+/** What is found in a packet, as far as it may cost. */
+class Opening implements OpenedPacket {
+  readonly messages: Message[] = [];
+  readonly problems: WireError[] = [];
+  #leftBytes = MAX_UNPACKED_PACKET_BYTES;
+
+  /** Throws where the whole packet is no message; of a part it is told. */
+  take(part: Uint8Array, depth: number): void {
     try {
-      open(bytesOfPart, depth);
+      this.#open(part, depth);
     } catch (error) {
       if (depth === 0 || !(error instanceof WireError)) throw error;
-      problems.push(error);
+      this.problems.push(error);
     }
-  };
-  const open = (part: Uint8Array, depth: number): void => {
-    if (depth > MAX_DEPTH) throw malformed('messages are nested too deep');
-    if (part[0] === MessageType.hasCrc) take(checksummed(part), depth + 1);
-    else if (part[0] === MessageType.compress) {
-      const inner = unpacked(part, leftBytes);
-      leftBytes -= inner.length;
-      take(inner, depth + 1);
-    } else if (part[0] === MessageType.compound) {
-      const { parts, missing } = partsOf(part);
-      for (const one of parts) take(one, depth + 1);
-      if (missing > 0)
-        problems.push(new WireError('truncated', `${String(missing)} parts are cut off`));
-    } else messages.push(decodeMessage(part));
-  };
-  take(plain, 0);
-  return { messages, problems };
+  }
+
+  #open(part: Uint8Array, depth: number): void {
+    if (depth > MAX_PACKET_DEPTH) throw malformed('messages are nested too deep');
+    switch (part[0]) {
+      case MessageType.hasCrc:
+        this.take(checksummed(part), depth + 1);
+        return;
+      case MessageType.compress:
+        this.take(this.#unpacked(part), depth + 1);
+        return;
+      case MessageType.compound:
+        this.#openAll(part, depth);
+        return;
+      default:
+        this.messages.push(decodeMessage(part));
+    }
+  }
+
+  #openAll(compound: Uint8Array, depth: number): void {
+    const { parts, missing } = partsOf(compound);
+    for (const part of parts) {
+      if (this.messages.length + this.problems.length >= MAX_PACKET_MESSAGES) {
+        const most = String(MAX_PACKET_MESSAGES);
+        // Told once: every further part would tell it again.
+        if (depth === 0) this.problems.push(new WireError('too_large', `more than ${most} parts`));
+        return;
+      }
+      this.take(part, depth + 1);
+    }
+    if (missing > 0)
+      this.problems.push(new WireError('truncated', `${String(missing)} parts are cut off`));
+  }
+
+  #unpacked(part: Uint8Array): Uint8Array {
+    const packed = packetPacked.read(new RawReader(part, 1));
+    checkAlgorithm(packed);
+    const leftBytes = this.#leftBytes;
+    // Spent, should it fail: many bombs in one packet would each cost all of it.
+    this.#leftBytes = 0;
+    const plain = unpack(packed.bytes, leftBytes);
+    if (plain.length === 0) throw malformed('nothing was packed');
+    this.#leftBytes = leftBytes - plain.length;
+    return plain;
+  }
 }
 
 function checksummed(part: Uint8Array): Uint8Array {
@@ -138,14 +172,6 @@ function checksummed(part: Uint8Array): Uint8Array {
   const rest = part.subarray(reader.offset);
   if (crc32(rest) !== expected) throw malformed('its checksum is another');
   return rest;
-}
-
-function unpacked(part: Uint8Array, maxBytes: number): Uint8Array {
-  const packed = packetPacked.read(new RawReader(part, 1));
-  checkAlgorithm(packed);
-  const plain = unpack(packed.bytes, maxBytes);
-  if (plain.length === 0) throw malformed('nothing was packed');
-  return plain;
 }
 
 function partsOf(compound: Uint8Array): { parts: Uint8Array[]; missing: number } {

@@ -1,13 +1,5 @@
-import {
-  address,
-  checkMember,
-  MAX_NAME_BYTES,
-  meta,
-  name,
-  port,
-  uint32,
-  versions,
-} from './messages.js';
+import { MAX_ANNOUNCED_MEMBERS, MAX_USER_BYTES } from './limits.js';
+import { address, checkMember, meta, name, port, uint32, versions } from './messages.js';
 import type { Alive } from './messages.js';
 import type { RawReader } from './raw-reader.js';
 import { RawWriter } from './raw-writer.js';
@@ -30,14 +22,9 @@ export interface PushPullHeader {
   readonly join: boolean;
 }
 
-export const MAX_MEMBERS = 1024 ** 2;
-export const MAX_USER_STATE_BYTES = 20 * 1024 ** 2;
-/** More than any member takes. */
-export const MAX_MEMBER_BYTES = 2 * MAX_NAME_BYTES + 1024;
-
 const header = record<PushPullHeader>({
-  members: ['Nodes', uint(MAX_MEMBERS)],
-  userStateBytes: ['UserStateLen', uint(MAX_USER_STATE_BYTES)],
+  members: ['Nodes', uint(MAX_ANNOUNCED_MEMBERS)],
+  userStateBytes: ['UserStateLen', uint(MAX_USER_BYTES)],
   join: ['Join', boolean()],
 });
 
@@ -61,10 +48,13 @@ export function readHeader(reader: RawReader): PushPullHeader {
   return header.read(reader);
 }
 
-/** Worth keeping for as long as the member is as it is: it is what an exchange costs most. */
+export function writeMember(writer: RawWriter, value: RemoteMember): void {
+  member.write(writer, { ...value, state: RemoteState[value.state] });
+}
+
 export function encodeMember(value: RemoteMember): Uint8Array {
   const writer = new RawWriter();
-  member.write(writer, { ...value, state: RemoteState[value.state] });
+  writeMember(writer, value);
   return writer.finish();
 }
 

@@ -1,6 +1,10 @@
+import { isUtf8 } from 'node:buffer';
+
+import { MAX_LISTED_BYTES, MAX_VALUE_DEPTH } from './limits.js';
 import { malformed, WireError } from './wire-error.js';
 
-const MAX_DEPTH = 16;
+/** What stands for bytes that are no UTF-8. */
+const REPLACEMENT = '\ufffd';
 
 /**
  * Reads MessagePack of both generations from bytes that may end anywhere: what is missing is told by a `truncated` WireError, and `offset` says how
@@ -43,9 +47,43 @@ export class RawReader {
     return size;
   }
 
+  /** How many values follow; nothing is none. */
+  listSize(maxSize: number): number {
+    const head = this.byte();
+    const size = head === 0xc0 ? 0 : this.#sizeOf(head, 0x90, 0xdc);
+    if (size === undefined) throw malformed(`expected a list, found ${hex(head)}`);
+    if (size > maxSize)
+      throw new WireError(
+        'too_large',
+        `a list of ${String(size)} values, at most ${String(maxSize)}`,
+      );
+    return size;
+  }
+
+  /** Passes over nothing, if that is what comes next; whether it was. */
+  skipNil(): boolean {
+    this.#need(1);
+    if (this.#bytes[this.offset] !== 0xc0) return false;
+    this.offset++;
+    return true;
+  }
+
+  /** Any number that is finite. */
+  double(): number {
+    const head = this.byte();
+    const value = this.#number(head);
+    if (value === undefined) throw malformed(`expected a number, found ${hex(head)}`);
+    if (!Number.isFinite(value)) throw malformed(`${String(value)} is not finite`);
+    return value;
+  }
+
+  /** Refuses what is no UTF-8: read and written again it would be another name, and a longer one. */
   text(maxBytes: number): string {
-    const bytes = this.raw(maxBytes);
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
+    const raw = this.raw(maxBytes);
+    const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.length);
+    const text = bytes.toString('utf8');
+    if (text.includes(REPLACEMENT) && !isUtf8(bytes)) throw malformed('text that is no UTF-8');
+    return text;
   }
 
   /** Text, bytes, nothing or a list of small numbers: all of them are bytes. A view. */
@@ -59,7 +97,8 @@ export class RawReader {
     }
     const count = this.#sizeOf(head, 0x90, 0xdc);
     if (count === undefined) throw malformed(`expected bytes, found ${hex(head)}`);
-    if (count > maxBytes) throw tooLong(count, maxBytes);
+    const most = Math.min(maxBytes, MAX_LISTED_BYTES);
+    if (count > most) throw tooLong(count, most);
     return Uint8Array.from({ length: count }, () => this.uint(0xff));
   }
 
@@ -82,7 +121,7 @@ export class RawReader {
 
   /** Passes over one value of any type. */
   skip(depth = 0): void {
-    if (depth > MAX_DEPTH) throw malformed('values are nested too deep');
+    if (depth > MAX_VALUE_DEPTH) throw malformed('values are nested too deep');
     const head = this.byte();
     if (head === 0xc0 || head === 0xc2 || head === 0xc3) return;
     const length = this.#rawLength(head) ?? extensionLength(head, () => this.#length(head));

@@ -4,7 +4,7 @@ const RAW_16_LIMIT = 65_536;
 
 /**
  * Writes MessagePack as go-msgpack does without its extensions: text and bytes alike as raw, in the shortest of the three forms of the old specification;
- * never str 8, never bin, never floats or 64-bit integers. https://github.com/msgpack/msgpack/blob/master/spec-old.md
+ * never str 8, never bin; floats and 64-bit integers only where they are asked for. https://github.com/msgpack/msgpack/blob/master/spec-old.md
  */
 export class RawWriter {
   #bytes = Buffer.allocUnsafe(FIRST_BYTES);
@@ -33,16 +33,21 @@ export class RawWriter {
     return this;
   }
 
-  /** Header of a map with so many keys, at most 15. */
+  /** Header of a map with so many keys. */
   map(size: number): this {
-    if (size > 15) throw new Error(`a map of ${String(size)} keys`);
-    return this.byte(0x80 | size);
+    return this.#size(size, 0x80, 0xde);
   }
 
-  /** Header of a list with so many values, at most 15. */
+  /** Header of a list with so many values. */
   list(size: number): this {
-    if (size > 15) throw new Error(`a list of ${String(size)} values`);
-    return this.byte(0x90 | size);
+    return this.#size(size, 0x90, 0xdc);
+  }
+
+  /** A number with a fraction, for coordinates of Serf: memberlist's own messages have none. */
+  double(value: number): this {
+    const at = this.byte(0xcb).#room(8);
+    this.#bytes.writeDoubleBE(value, at);
+    return this;
   }
 
   raw(value: string | Uint8Array): this {
@@ -85,6 +90,13 @@ export class RawWriter {
     const at = this.#room(4);
     this.#bytes.writeUInt32BE(value, at);
     return this;
+  }
+
+  /** `small`: head of up to 15, `large`: of 16 bits, the next one of 32. */
+  #size(size: number, small: number, large: number): this {
+    if (size < 16) return this.byte(small | size);
+    if (size < 65_536) return this.byte(large).#uint16(size);
+    return this.byte(large + 1).uint32(size);
   }
 
   #uint16(value: number): this {

@@ -1,3 +1,4 @@
+import { MAX_KEY_BYTES, MAX_KEYS } from './limits.js';
 import type { RawReader } from './raw-reader.js';
 import type { RawWriter } from './raw-writer.js';
 
@@ -9,17 +10,19 @@ export interface Field<T> {
   readonly omitted: boolean;
   write(writer: RawWriter, value: T): void;
   read(reader: RawReader): T;
+  /** The same in steps, where a value may be long. */
+  writing?(writer: RawWriter, value: T): Generator<undefined, void>;
+  reading?(reader: RawReader): Generator<undefined, T>;
 }
 
 /** A map with fixed keys, as Go encodes a struct: sorted when it is written, in any order, with unknown keys passed over, when it is read. */
 export interface RecordCodec<T> {
   write(writer: RawWriter, record: T): void;
   read(reader: RawReader): T;
+  /** The same in steps, so that much of it does not hold the event loop. */
+  writing(writer: RawWriter, record: T): Generator<undefined, void>;
+  reading(reader: RawReader): Generator<undefined, T>;
 }
-
-/** Keys beyond are no message of ours, whatever they mean. */
-const MAX_KEYS = 64;
-const MAX_KEY_BYTES = 64;
 
 /** `fields`: by our own name, the key on the wire and how its value travels. */
 export function record<T extends object>(fields: {
@@ -31,11 +34,33 @@ export function record<T extends object>(fields: {
     .sort((one, other) => (one.key < other.key ? -1 : 1));
   const byKey = new Map(sorted.map((entry) => [entry.key, entry]));
   const absent = Object.fromEntries(sorted.map(({ name, field }) => [name, field.absent]));
+  const hasOmitted = sorted.some(({ field }) => field.omitted);
+  const presentIn = (value: T): typeof sorted =>
+    hasOmitted
+      ? sorted.filter(({ name, field }) => !field.omitted || isThere(value[name]))
+      : sorted;
   return {
     write(writer, value) {
-      const present = sorted.filter(({ name, field }) => !field.omitted || isThere(value[name]));
+      const present = presentIn(value);
       writer.map(present.length);
       for (const { name, key, field } of present) field.write(writer.raw(key), value[name]);
+    },
+    *writing(writer, value) {
+      const present = presentIn(value);
+      writer.map(present.length);
+      for (const { name, key, field } of present)
+        if (field.writing) yield* field.writing(writer.raw(key), value[name]);
+        else field.write(writer.raw(key), value[name]);
+    },
+    *reading(reader) {
+      const read: Record<PropertyKey, unknown> = { ...absent };
+      for (let left = reader.mapSize(MAX_KEYS); left > 0; left--) {
+        const known = byKey.get(reader.text(MAX_KEY_BYTES));
+        if (!known) reader.skip();
+        else if (known.field.reading) read[known.name] = yield* known.field.reading(reader);
+        else read[known.name] = known.field.read(reader);
+      }
+      return read as T;
     },
     read(reader) {
       const read: Record<PropertyKey, unknown> = { ...absent };
@@ -94,7 +119,73 @@ export function boolean(): Field<boolean> {
   };
 }
 
+/** Any number that is finite. */
+export function double(): Field<number> {
+  return {
+    ...{ absent: 0, omitted: false },
+    write: (writer, value) => writer.double(value),
+    read: (reader) => reader.double(),
+  };
+}
+
+/** A list of values that travel alike. */
+export function list<T>(of: Field<T>, maxValues: number): Field<readonly T[]> {
+  return {
+    ...{ absent: [], omitted: false },
+    write(writer, values) {
+      writer.list(values.length);
+      for (const value of values) of.write(writer, value);
+    },
+    read(reader) {
+      const values: T[] = [];
+      for (let left = reader.listSize(maxValues); left > 0; left--) values.push(of.read(reader));
+      return values;
+    },
+    *writing(writer, values) {
+      writer.list(values.length);
+      for (const value of values) {
+        of.write(writer, value);
+        yield undefined;
+      }
+    },
+    *reading(reader) {
+      const values: T[] = [];
+      for (let left = reader.listSize(maxValues); left > 0; left--) {
+        values.push(of.read(reader));
+        yield undefined;
+      }
+      return values;
+    },
+  };
+}
+
+/** A map within a map; nothing in its place is one with nothing in it. */
+export function nested<T>(codec: RecordCodec<T>, absent: T): Field<T> {
+  return {
+    ...{ absent, omitted: false },
+    write: (writer, value) => {
+      codec.write(writer, value);
+    },
+    read: (reader) => (reader.skipNil() ? absent : codec.read(reader)),
+  };
+}
+
 /** A field that is not written where it is zero or empty. */
 export function optional<T>(field: Field<T>): Field<T> {
   return { ...field, omitted: true };
+}
+
+/** Few different bytes, read many times, such as versions: the same ones stand for those that were read last, as to keep each costs a quarter of a kilobyte. */
+export function alike(maxBytes: number): Field<Uint8Array> {
+  const field = bytes(maxBytes);
+  let last = field.absent;
+  return {
+    ...field,
+    read(reader) {
+      const read = reader.raw(maxBytes);
+      const isSame = read.length === last.length && read.every((byte, at) => byte === last[at]);
+      if (!isSame) last = new Uint8Array(read);
+      return last;
+    },
+  };
 }

@@ -25,7 +25,7 @@ export function addGossip(program: Command, context: CommandContext): void {
     .option('--join <address:port,...>', 'members to join; any member will do')
     .option('--http <address:port>', 'where it tells /members, /info, /get', '127.0.0.1:0')
     .option('--token <token>', 'callers of the HTTP address show it; needed beyond loopback')
-    .option('--profile <profile>', 'lan, wan or local', 'lan')
+    .option('--profile <profile>', 'fast, lan, wan or local', 'lan')
     .option('--key <base64>', '16, 24 or 32 bytes that all members share')
     .option('--key-file <file>', 'a file with keys, the one that encrypts first')
     .option('--plain', 'beyond loopback without a key: anybody may say anything')
@@ -54,8 +54,9 @@ async function gossip(context: CommandContext, flags: GossipFlags): Promise<void
   terminal.print(
     `${local.name} gossips at ${endpointText(local)}, http://${shown(host)}:${String(face.port)}`,
   );
-  if (plan.join.length > 0) void join(agent, plan.join, context);
-  await interruption.asked();
+  const joining = plan.join.length > 0 ? join(agent, plan.join, context) : Promise.resolve();
+  // Rejects where it can't be a member: then it ends without a goodbye.
+  await Promise.race([interruption.asked(), joining.then(() => interruption.asked())]);
   terminal.note('leaving');
   await agent.leave();
   if (interruption.by === 'SIGINT') throw new ExitRequest(ExitCode.interrupted);
@@ -66,6 +67,11 @@ function started({ agent }: AgentPlan, terminal: Terminal): Promise<Agent> {
     ...agent,
     onChange: (change) => {
       terminal.print(lineOf(change));
+    },
+    onEvent: ({ name, payload }) => {
+      terminal.print(
+        `${timeNow()} event    ${plain(name)} ${plain(Buffer.from(payload).toString())}`,
+      );
     },
   });
   return opened(starting, `${agent.bind ?? ''}:${String(agent.port ?? '')}`);
@@ -92,15 +98,23 @@ async function join(
       terminal.note(`${why}; again in ${String(againInMs / 1000)} s`);
     });
   } catch (error) {
-    if (!interruption.signal.aborted) terminal.note(messageOf(error));
+    if (!interruption.signal.aborted) throw error;
   }
 }
 
 function lineOf(change: MemberChange): string {
-  const time = new Date().toISOString().slice(11, 19);
   const { kind, member } = change;
   const other = change.kind === 'conflict' ? ` and ${endpointText(change.other)}` : '';
-  return `${time} ${kind.padEnd(8)} ${member.name} ${endpointText(member)}${other}`;
+  return `${timeNow()} ${kind.padEnd(8)} ${plain(member.name)} ${endpointText(member)}${other}`;
+}
+
+function timeNow(): string {
+  return new Date().toISOString().slice(11, 19);
+}
+
+/** What others say must not move the cursor of this terminal. */
+function plain(text: string): string {
+  return text.slice(0, 200).replaceAll(/\p{C}/gu, '.');
 }
 
 function shown(host: string): string {

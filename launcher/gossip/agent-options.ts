@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 
 import type { AgentOptions } from '../../gossip/agent/agent.js';
+import type { Endpoint } from '../../gossip/core/member.js';
 import { profiles } from '../../gossip/core/profile.js';
 import type { ProfileName } from '../../gossip/core/profile.js';
 import { DEFAULT_PORT } from '../../gossip/memberlist.js';
@@ -37,7 +38,7 @@ const MIN_TOKEN = 16;
 /** Checks all that the command line says, before anything is opened. INVALID_ARGUMENT tells what is wrong. */
 export async function planAgent(flags: GossipFlags, hostName: string): Promise<AgentPlan> {
   const { advertise, label } = flags;
-  const bind = parseEndpoint(flags.bind, DEFAULT_PORT);
+  const bind = endpointOf('--bind', flags.bind, DEFAULT_PORT);
   const keyring = await keyringOf(flags);
   const host = textOf(bind.address);
   if (!keyring && !flags.plain && !isLoopback(host))
@@ -53,7 +54,7 @@ export async function planAgent(flags: GossipFlags, hostName: string): Promise<A
       ...(label === undefined ? {} : { label }),
       ...(advertise === undefined
         ? advertiseFor(host)
-        : { advertise: endpointText(parseEndpoint(advertise, bind.port)) }),
+        : { advertise: endpointText(endpointOf('--advertise', advertise, bind.port)) }),
     },
     join: joinsOf(flags.join),
     http: httpOf(flags),
@@ -103,11 +104,11 @@ function tagsOf(given: readonly string[]): Tags {
 
 function joinsOf(text = ''): string[] {
   const addresses = text.split(',').filter((one) => one.trim() !== '');
-  return addresses.map((one) => endpointText(parseEndpoint(one, DEFAULT_PORT)));
+  return addresses.map((one) => endpointText(endpointOf('--join', one, DEFAULT_PORT)));
 }
 
 function httpOf({ http, token = '' }: GossipFlags): AgentPlan['http'] {
-  const { address, port } = parseEndpoint(http, 0);
+  const { address, port } = endpointOf('--http', http, 0);
   const host = textOf(address);
   if (token !== '' && token.length < MIN_TOKEN)
     throw invalidArgument(
@@ -117,6 +118,15 @@ function httpOf({ http, token = '' }: GossipFlags): AgentPlan['http'] {
   if (token === '' && !isLoopback(host))
     throw invalidArgument('--http', `${host} is reached from outside: give a --token`);
   return { host, port, token };
+}
+
+/** Names are not looked up: members know each other by addresses. */
+function endpointOf(flag: string, text: string, defaultPort: number): Endpoint {
+  try {
+    return parseEndpoint(text, defaultPort);
+  } catch {
+    throw invalidArgument(flag, `is ${JSON.stringify(text)}, expected IP-ADDRESS:PORT`);
+  }
 }
 
 function textOf(address: Uint8Array): string {

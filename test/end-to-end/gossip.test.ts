@@ -43,6 +43,11 @@ suite('the edge agent as a command', (test) => {
       assert.is((await two.ended).code, 0);
       await one.said('leave    two');
       assert.is(await active(http), 'one');
+      const [twinBind = ''] = await freeAddresses(1);
+      const twin = await gossip('--name', 'one', '--bind', twinBind, '--join', bind).ended;
+      assert.is(twin.code, 1, twin.stderr);
+      assert.match(twin.stderr, /the name one is taken by/);
+      assert.is(await active(http), 'one');
       one.signal('SIGINT');
       assert.is((await one.ended).code, 130);
     },

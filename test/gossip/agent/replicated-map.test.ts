@@ -3,10 +3,19 @@ import {
   decodeAll,
   decodeEntry,
   encodeEntry,
+  MAX_ENTRIES,
   ReplicatedMap,
 } from '../../../gossip/agent/replicated-map.js';
 import type { MapEntry } from '../../../gossip/agent/replicated-map.js';
 import { assert, suite } from '../../suite.js';
+
+function whole(map: ReplicatedMap): Uint8Array {
+  const steps = map.encodingAll();
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
 
 suite('a replicated map', (test) => {
   test('who wrote last wins, in whichever order members hear of it', () => {
@@ -59,7 +68,7 @@ suite('a replicated map', (test) => {
     map.set('gone', 'v');
     map.delete('gone');
     const late = new ReplicatedMap('b');
-    for (const entry of decodeAll(map.encodeAll())) late.merge(entry);
+    for (const entry of decodeAll(whole(map))) late.merge(entry);
     assert.is(late.get('k'), 'v');
     assert.is(late.get('gone'), undefined);
     assert.is(late.size, 1);
@@ -71,5 +80,18 @@ suite('a replicated map', (test) => {
     assert.throws(() => map.set('', 'v'), /expected 1 to 128/);
     assert.throws(() => map.set('with space', 'v'), /expected 1 to 128/);
     assert.throws(() => map.set('k', 'x'.repeat(769)), /has 769 bytes, at most 768/);
+  });
+
+  test('what was deleted long ago makes place for new keys, what was deleted lately does not', () => {
+    let nowMs = 1_000_000;
+    const map = new ReplicatedMap('a', () => nowMs);
+    for (let at = 0; at < MAX_ENTRIES; at++) map.set(`k${String(at)}`, '');
+    map.delete('k0');
+    assert.throws(() => map.set('new', 'v'), /the limit max_entries is 10000/);
+    nowMs += 3_600_001;
+    map.set('new', 'v');
+    assert.is(map.get('new'), 'v');
+    assert.is(map.get('k0'), undefined);
+    assert.throws(() => map.set('another', 'v'), /max_entries/);
   });
 });

@@ -1,5 +1,6 @@
 import { seededRandom } from '../../../runtime/seeded-random.js';
 import { Awareness } from '../../../gossip/core/awareness.js';
+import type { Drop } from '../../../gossip/core/drop.js';
 import { OwnTable } from '../../../gossip/core/member.js';
 import { Membership } from '../../../gossip/core/membership.js';
 import type { MemberChange } from '../../../gossip/core/membership.js';
@@ -17,16 +18,19 @@ const alive = (name: string, incarnation: number, last = 1, meta = ''): Alive =>
   ...about(last, meta),
 });
 
-function listOf(self = 'me', deadMemberReclaimMs = 0) {
+function listOf(self = 'me', deadMemberReclaimMs = 0, maxMembers = Infinity) {
   const time = new VirtualTime();
   const table = new OwnTable();
   const awareness = new Awareness(8);
   const spread: (Message & { name: string })[] = [];
   const changes: MemberChange[] = [];
+  const dropped: Drop[] = [];
   const members = new Membership(self, {
     ...{ profile: { ...lan, deadMemberReclaimMs }, clock: time, table, awareness },
     spread: (message) => spread.push(message),
     changed: (change) => changes.push(change),
+    dropped: (why) => dropped.push(why),
+    maxMembers,
   });
   members.announce(about(99));
   const stateOf = (name: string): string | undefined => {
@@ -37,7 +41,7 @@ function listOf(self = 'me', deadMemberReclaimMs = 0) {
     changes.splice(0).map(({ kind, member }) => `${kind} ${member.name}`);
   told();
   spread.length = 0;
-  return { time, table, awareness, spread, members, stateOf, told };
+  return { time, table, awareness, spread, members, stateOf, told, dropped };
 }
 
 suite('membership', (test) => {
@@ -176,5 +180,54 @@ suite('membership', (test) => {
       ends.add(JSON.stringify(['a', 'b', 'c'].map(stateOf)));
     }
     assert.equal([...ends], [JSON.stringify(['alive 4', 'alive 4', 'dead 3'])]);
+  });
+
+  test('what is said of nobody, of before, with no versions, and of one too many is dropped and told', () => {
+    const { members, dropped, table } = listOf('me', 0, 3);
+    members.alive(alive('a', 5));
+    members.suspect({ name: 'x', incarnation: 1, from: 'a' });
+    members.suspect({ name: 'a', incarnation: 4, from: 'b' });
+    members.dead({ name: 'a', incarnation: 4, from: 'b' });
+    members.alive(alive('a', 4));
+    members.alive(alive('a', 5));
+    members.alive({ ...alive('b', 1), versions: new Uint8Array(6) });
+    members.alive(alive('a', 9, 77));
+    members.alive(alive('b', 1));
+    members.alive(alive('c', 1));
+    assert.equal(dropped, [
+      'unknown_member',
+      'stale',
+      'stale',
+      'stale',
+      'unfit',
+      'conflict',
+      'over_limit',
+    ]);
+    assert.is(table.size, 3);
+  });
+
+  test('lies about this member are refuted and counted, old ones are nothing', () => {
+    const { members, stateOf, dropped } = listOf();
+    members.dead({ name: 'me', incarnation: 7, from: 'me' });
+    assert.is(stateOf('me'), 'alive 8');
+    members.suspect({ name: 'me', incarnation: 8, from: 'a' });
+    members.alive(alive('me', 20, 99, 'other tags'));
+    assert.is(stateOf('me'), 'alive 21');
+    assert.is(members.refuted, 3);
+    members.dead({ name: 'me', incarnation: 7, from: 'me' });
+    assert.is(members.refuted, 3);
+    assert.equal(dropped, ['stale']);
+  });
+
+  test('who was away itself gives suspects as much more time', () => {
+    const { members, time, stateOf } = listOf();
+    for (const name of 'abcdefgh') members.alive(alive(name, 1, name.charCodeAt(0)));
+    members.suspect({ name: 'a', incarnation: 1, from: 'b' });
+    time.runUntil(20_000);
+    members.stalled(5000);
+    time.runUntil(28_900);
+    assert.is(stateOf('a'), 'suspect 1');
+    time.runUntil(29_100);
+    assert.is(stateOf('a'), 'dead 1');
   });
 });

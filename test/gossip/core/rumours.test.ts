@@ -1,5 +1,6 @@
 import { sizeOf } from '../../../gossip/core/encoded.js';
 import { encodeMessage } from '../../../gossip/wire/messages.js';
+import type { Message } from '../../../gossip/wire/messages.js';
 import { Rumours } from '../../../gossip/core/rumours.js';
 import { Walk } from '../../../gossip/core/walk.js';
 import { seededRandom } from '../../../runtime/seeded-random.js';
@@ -35,6 +36,46 @@ suite('rumours', (test) => {
     assert.equal(rumours.take(64, 2, 1, 9), ['small']);
     assert.equal(rumours.take(1, 2, 10, 9), []);
   });
+
+  test('who is told that one has finished may say another at once', () => {
+    const rumours = new Rumours<string>();
+    const finished: string[] = [];
+    const add = (message: string, then?: () => void): void => {
+      rumours.add({
+        ...{ message, bytes: 10, about: 'a' },
+        finished: () => {
+          finished.push(message);
+          then?.();
+        },
+      });
+    };
+    add('one', () => {
+      add('three');
+    });
+    add('two');
+    assert.equal(finished, ['one', 'two']);
+    assert.is(rumours.size, 1);
+    assert.equal(rumours.take(100, 2, 10, 1), ['three']);
+    assert.equal(finished, ['one', 'two', 'three']);
+    assert.is(rumours.size, 0);
+  });
+
+  test('the oldest leaves where there are too many, and what never fits is not taken', () => {
+    const finished: string[] = [];
+    const rumours = new Rumours<string>({ own: 2, all: 4, bytes: 50 });
+    const add = (message: string, about?: string, bytes = 10): void => {
+      rumours.add({ message, bytes, about, finished: () => finished.push(message) });
+    };
+    for (const message of ['one', 'two', 'three']) add(message);
+    assert.equal(finished, ['one']);
+    for (const about of ['a', 'b', 'c']) add(about, about);
+    assert.equal(finished, ['one', 'two']);
+    add('huge', 'd', 51);
+    assert.equal(finished, ['one', 'two', 'huge']);
+    assert.is(rumours.size, 4);
+    assert.equal(rumours.take(100, 2, 10, 1).sort(), ['a', 'b', 'c', 'three']);
+    assert.is(rumours.size, 0);
+  });
 });
 
 suite('a walk', (test) => {
@@ -65,12 +106,19 @@ suite('sizes of messages', (test) => {
           const source = { sourceAddress, sourcePort: at * 4000, sourceName: at === 0 ? '' : name };
           const target = Uint8Array.of(1, 2, 3, 4);
           const payload = Buffer.from(name);
-          for (const message of [
+          const messages: readonly Message[] = [
             { kind: 'ping', sequence, name, ...source },
             { kind: 'indirectPing', sequence, name, target, port: 7946, nack: true, ...source },
             { kind: 'ack', sequence, payload },
             { kind: 'nack', sequence },
-          ] as const)
+            { kind: 'suspect', incarnation: sequence, name, from: 'n' },
+            { kind: 'user', payload },
+            {
+              ...{ kind: 'alive', incarnation: sequence, name, address: sourceAddress, port: 7946 },
+              ...{ meta: payload, versions: Uint8Array.of(1, 5, 2, 0, 0, 0) },
+            },
+          ];
+          for (const message of messages)
             assert.is(sizeOf(message), encodeMessage(message).length, JSON.stringify(message));
         }
   });

@@ -1,12 +1,16 @@
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { promisify } from 'node:util';
 
+import { projectRoot } from '../../../config/paths.js';
 import { lan } from '../../../gossip/core/profile.js';
 import type { MemberChange } from '../../../gossip/core/membership.js';
 import { SerfMember } from '../../../gossip/serf/serf-member.js';
 import type { SerfOptions } from '../../../gossip/serf/serf-member.js';
 import { Keyring } from '../../../gossip/wire/keyring.js';
+import { SerfAgent, withoutSerf } from '../../../bench/interop/serf-agent.js';
 import { assert, rejects, suite } from '../../suite.js';
-import { SerfAgent, withoutSerf } from './agents.js';
 
 const skip = withoutSerf();
 const LONG = { skip, timeoutMs: 60_000 };
@@ -46,7 +50,7 @@ suite('among agents of Serf', (test) => {
       const all = ['serf1', 'serf2', 'serf3', 'ts1', 'ts2'];
       for (const agent of [first, second, third])
         await agent.until((members) => all.every((name) => members[name]?.status === 'alive'));
-      assert.equal(second.members()['ts1']?.tags, tags);
+      assert.equal((await second.members())['ts1']?.tags, tags);
       await one.until('join serf3');
       const seed = one.member.members().find(({ name }) => name === 'serf1');
       assert.equal(seed?.tags, { role: 'seed' });
@@ -83,9 +87,24 @@ suite('among agents of Serf', (test) => {
           keyring,
         });
         await rejects(stranger.member.join([agent.address]), Error);
-        assert.not.ok(agent.members()['x']);
+        assert.not.ok((await agent.members())['x']);
       }
     },
     LONG,
+  );
+
+  test(
+    'agents of both kinds come late, are killed, leave and are restarted, and every list is right in time',
+    async () => {
+      const program = path.join(projectRoot, 'dist/bench/interop/main.js');
+      const args = [program, '--for', '15s', '--subnet', '127.0.92', '--json'];
+      const run = promisify(execFile)(process.execPath, args);
+      // It ends with another code where a list was wrong, and says which.
+      const { stdout } = await run.catch((error: unknown) => error as { stdout: string });
+      const found = JSON.parse(stdout) as { violations: unknown[]; outcomes: unknown[] };
+      assert.equal(found.violations, []);
+      assert.is(found.outcomes.length, 10);
+    },
+    { skip, timeoutMs: 180_000 },
   );
 });

@@ -133,6 +133,48 @@ suite('packets of gossip', (test) => {
     assert.ok(problems.some(({ problem }) => problem === 'too_large'));
   });
 
+  test('of many bombs in one packet one is unpacked, and parts without end are told once', () => {
+    const packed = (bytes: Uint8Array): Uint8Array =>
+      new RawWriter().byte(9).map(2).raw('Algo').uint(0).raw('Buf').raw(pack(bytes)).finish();
+    const bomb = packed(new Uint8Array(1024 ** 2));
+    const bombs = openPacket(sealPacket([bomb, bomb, bomb], plain), plain);
+    assert.equal(
+      bombs.problems.map(({ message }) => message),
+      [
+        'more than 65536 bytes when unpacked',
+        'more than 0 bytes when unpacked',
+        'more than 0 bytes when unpacked',
+      ],
+    );
+    const empty = Uint8Array.of(7, 255, ...new Uint8Array(510));
+    const parts = Array.from({ length: 100 }, () => empty);
+    const { problems } = openPacket(sealPacket(parts, plain), plain);
+    assert.ok(problems.length <= 1025, String(problems.length));
+    assert.is(problems.at(-1)?.problem, 'too_large');
+  });
+
+  test('names that are no UTF-8, port 0 and long lists of bytes are refused', () => {
+    const said = {
+      name: 'n',
+      incarnation: 1,
+      address: Uint8Array.of(1, 2, 3, 4),
+      meta: new Uint8Array(),
+    };
+    const versions = Uint8Array.of(1, 5, 2, 0, 0, 0);
+    const alive = encodeMessage({ kind: 'alive', ...said, port: 1, versions });
+    const bad = Buffer.from(alive);
+    bad[bad.indexOf('Node') + 5] = 0xff;
+    assert.throws(() => openPacket(bad, plain), fails('malformed'));
+    const portless = encodeMessage({ kind: 'alive', ...said, port: 0, versions });
+    assert.throws(() => openPacket(portless, plain), fails('malformed'));
+    const list = new RawWriter()
+      .byte(2)
+      .map(1)
+      .raw('Payload')
+      .bytes(Uint8Array.of(0xdc, 0x10, 0, ...new Uint8Array(4096)));
+    assert.throws(() => openPacket(list.finish(), plain), fails('too_large'));
+  });
+
   test('packets of any bytes are opened or a WireError', () => {
     const random = seededRandom(5);
     const seeds = [

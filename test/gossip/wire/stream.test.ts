@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 
 import { seededRandom } from '../../../runtime/seeded-random.js';
+import { Budget } from '../../../gossip/wire/budget.js';
 import { Keyring } from '../../../gossip/wire/keyring.js';
+import { LzwDecoder, pack } from '../../../gossip/wire/lzw.js';
 import { encodeMessage } from '../../../gossip/wire/messages.js';
 import type { WireOptions } from '../../../gossip/wire/packet.js';
 import { encodeHeader, encodeMember } from '../../../gossip/wire/push-pull.js';
@@ -163,5 +165,98 @@ suite('streams of gossip', (test) => {
         assert.ok(error instanceof WireError, String(error));
       }
     }
+  });
+
+  test('no step of ten thousand members takes more than its share: 8 KiB packed, 128 KiB encrypted, one member', () => {
+    const bytes = exchange(10_000, new Uint8Array());
+    const options = { ...plain, compress: true, keyring: new Keyring([randomBytes(32)]) };
+    let steps = 1;
+    const sealing = sealStream(bytes, options, true);
+    let step = sealing.next();
+    for (; step.done !== true; step = sealing.next()) steps++;
+    assert.ok(steps >= bytes.length / 8192 + step.value.length / 131_072 - 1, String(steps));
+    const decoder = new StreamDecoder(options);
+    decoder.push(step.value);
+    let most = 0;
+    let members = 0;
+    for (let item = decoder.next(); item !== 'end'; item = decoder.next()) {
+      const before = members;
+      if (typeof item === 'object' && item.kind === 'member') members++;
+      most = Math.max(most, members - before);
+    }
+    assert.is(members, 10_000);
+    assert.is(most, 1);
+  });
+
+  test('a bomb is unpacked in steps that are bounded by what comes out', () => {
+    const decoder = new LzwDecoder(pack(new Uint8Array(8 * 1024 ** 2)), 40 * 1024 ** 2);
+    let most = 0;
+    let last = 0;
+    while (!decoder.step(4096)) {
+      most = Math.max(most, decoder.length - last);
+      last = decoder.length;
+    }
+    assert.ok(most <= 4096 * 16 + 4096, String(most));
+  });
+
+  test('what is said without end is refused, of one connection and of all together', () => {
+    const tooLarge = (error: unknown): boolean =>
+      error instanceof WireError && error.problem === 'too_large';
+    const waiting = new StreamDecoder(plain);
+    const chunk = Buffer.concat([
+      Uint8Array.of(6),
+      encodeHeader({ members: 0, userStateBytes: 20 * 1024 ** 2, join: false }),
+    ]);
+    waiting.push(chunk);
+    assert.throws(() => {
+      for (let megabyte = 0; megabyte < 50; megabyte++) waiting.push(new Uint8Array(1024 ** 2));
+    }, tooLarge);
+    const budget = new Budget(100_000);
+    const [one, other] = [new StreamDecoder(plain, budget), new StreamDecoder(plain, budget)];
+    one.push(new Uint8Array(90_000));
+    assert.throws(() => {
+      other.push(new Uint8Array(20_000));
+    }, tooLarge);
+    one.release();
+    one.release();
+    other.push(new Uint8Array(20_000));
+    other.release();
+    assert.is(budget.usedBytes, 0);
+  });
+
+  test('a piece that is larger than its kind is never gathered', () => {
+    const list = Buffer.from([0, 0x81, 0xa1, 0x78, 0xdd, 0, 16, 0, 0]);
+    const member = Buffer.concat([
+      Uint8Array.of(6),
+      encodeHeader({ members: 1, userStateBytes: 0, join: false }),
+      Buffer.from([0x81, 0xa1, 0x78, 0xdb, 0, 1, 0, 0]),
+    ]);
+    for (const bytes of [list, member])
+      assert.throws(
+        () => items(bytes, plain, 1),
+        (error: unknown) => error instanceof WireError && error.problem === 'too_large',
+      );
+  });
+
+  test('of an exchange with a member that is none the others count', () => {
+    const writer = new RawWriter().byte(6);
+    writer.bytes(encodeHeader({ members: 3, userStateBytes: 0, join: false }));
+    writer.bytes(encodeMember(member(1)));
+    writer.bytes(encodeMember({ ...member(2), versions: Uint8Array.of(1) }));
+    writer.bytes(encodeMember(member(3)));
+    const kinds = items(writer.finish(), plain, 10).map(({ kind }) => kind);
+    assert.equal(kinds, ['header', 'member', 'problem', 'member', 'userState']);
+  });
+
+  test('what a frame lacks is not taken from behind it', () => {
+    const whole = exchange(3, new Uint8Array());
+    const keyring = new Keyring([randomBytes(16)]);
+    const options = { ...plain, keyring };
+    const frame = sealed(whole.subarray(0, whole.length - 5), options);
+    const forged = Buffer.concat([frame, whole.subarray(whole.length - 5)]);
+    assert.throws(
+      () => items(forged, options, 100_000),
+      (error: unknown) => error instanceof WireError && error.problem === 'truncated',
+    );
   });
 });

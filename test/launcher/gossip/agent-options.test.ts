@@ -41,7 +41,7 @@ suite('options of the edge agent', (test) => {
     for (const [bad, expected] of [
       [{ bind: '0.0.0.0:7946' }, /give --key or --key-file/],
       [{ bind: '0.0.0.0:7946', key }, /--advertise/],
-      [{ bind: 'localhost:7946' }, /is not an IP address/],
+      [{ bind: 'localhost:7946' }, /expected IP-ADDRESS:PORT/],
       [{ http: '10.0.0.1:80' }, /give a --token/],
       [{ http: '10.0.0.1:80', token: 'short' }, /at least 16/],
       [{ profile: 'moon' }, /expected lan, wan, local/],

@@ -7,7 +7,7 @@ import type { Logger } from '../runtime/logger.js';
 import type { Installation } from '../zookeeper/ensemble/installation.js';
 import { Ensemble } from '../zookeeper/ensemble.js';
 import type { ServerPlace } from '../zookeeper/ensemble.js';
-import type { Coordination } from './coordination.js';
+import type { Coordination, CoordinationServers } from './coordination.js';
 import { LogFiles } from './log-files.js';
 import type { PrivateNetwork } from './network/private-network.js';
 
@@ -20,7 +20,9 @@ export class EnsembleCoordination implements Coordination {
   readonly notice: string;
   readonly #config: DataCenterConfig;
   readonly #ensemble: Ensemble;
+  readonly servers: CoordinationServers;
   #connect = '';
+  #onChange: () => void = () => undefined;
 
   constructor(
     config: DataCenterConfig,
@@ -37,7 +39,11 @@ export class EnsembleCoordination implements Coordination {
       path: path.join(statePath, 'zookeeper'),
       logPath: new LogFiles(statePath).folder,
       placeOf: network && ((id) => placeIn(network, nameOf(id))),
+      onChange: () => {
+        this.#onChange();
+      },
     });
+    this.servers = serversOf(this.#ensemble, servers);
   }
 
   async prepare(): Promise<CoordinatorConfig> {
@@ -63,6 +69,10 @@ export class EnsembleCoordination implements Coordination {
       .map(({ id, pid }) => ({ name: nameOf(id), pid }));
   }
 
+  onChange(listener: () => void): void {
+    this.#onChange = listener;
+  }
+
   stop(): Promise<void> {
     return this.#ensemble.stop();
   }
@@ -74,6 +84,21 @@ export class EnsembleCoordination implements Coordination {
 
 function nameOf(server: number): string {
   return `zookeeper-${String(server)}`;
+}
+
+function serversOf(ensemble: Ensemble, count: number): CoordinationServers {
+  const names = Array.from({ length: count }, (_, index) => nameOf(index + 1));
+  const idOf = (name: string): number => names.indexOf(name) + 1;
+  return {
+    names,
+    restartOrder: async () => {
+      const leads = (mode: string): number => (mode === 'leader' ? 1 : 0);
+      const all = [...(await ensemble.refresh())];
+      return all.sort((a, b) => leads(a.mode) - leads(b.mode)).map(({ id }) => nameOf(id));
+    },
+    restart: (name) => ensemble.restart(idOf(name)),
+    serves: (name, signal) => ensemble.serves(idOf(name), signal),
+  };
 }
 
 /** A link of its own for a server. */

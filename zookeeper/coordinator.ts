@@ -10,6 +10,8 @@ export interface MemberRecord {
   readonly metricsAddress: string;
   /** host:port where it serves its memories to other controllers. */
   readonly dataAddress: string;
+  /** ADDRESS:PORT where it gossips; absent = it doesn't. */
+  readonly gossipAddress?: string | undefined;
   readonly pid: number;
   /** Random id of this process: tells an earlier life of the same member from this one. */
   readonly instance: string;
@@ -71,6 +73,8 @@ export interface Coordinator extends AsyncDisposable {
   /** `zookeeper` or `embedded`. */
   readonly kind: 'zookeeper' | 'embedded';
   readonly state: ConnectionState;
+  /** As the service grants it, which may be more than was asked for; before the first session what was asked for. */
+  readonly sessionTimeoutMs: number;
   /** Connects; UNAVAILABLE if there is no session within `timeoutMs`. */
   start(timeoutMs: number): Promise<void>;
   /** Registers a member; resolves when it is in the list. */

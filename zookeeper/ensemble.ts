@@ -1,8 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 
+import { status } from '@grpc/grpc-js';
+
 import { sleep } from '../runtime/deadline.js';
-import { cancelled, unavailable } from '../runtime/errors.js';
+import { cancelled, FractoryError, unavailable } from '../runtime/errors.js';
 import type { Logger } from '../runtime/logger.js';
 import { ClassArchive } from './ensemble/class-archive.js';
 import { EnsembleServer } from './ensemble/ensemble-server.js';
@@ -34,6 +36,8 @@ export interface EnsembleOptions {
   readonly archivePath?: string;
   /** Where the server with this id runs. Default: all on loopback, on free ports. */
   readonly placeOf?: ((id: number) => Promise<ServerPlace>) | undefined;
+  /** A server's process has begun or ended. */
+  readonly onChange?: () => void;
   readonly log: Logger;
 }
 
@@ -126,6 +130,7 @@ export class Ensemble {
           tickMs: this.#options.tickMs ?? DEFAULT_TICK_MS,
           path: path.join(root, `server-${String(ports.id)}`),
           logPath: path.join(logPath, `zookeeper-${String(ports.id)}.log`),
+          onChange: this.#options.onChange ?? (() => undefined),
           log,
         }),
     );
@@ -157,6 +162,35 @@ export class Ensemble {
     return this.servers;
   }
 
+  /**
+   * Stops one server and starts it again; resolves with the pid of its next process, which has only begun: `serves` waits for it. Fails with QUORUM_AT_RISK
+   * before it has stopped anything where the others would be no majority without it; an only server may go: its clients wait for it.
+   */
+  async restart(id: number): Promise<number> {
+    const server = this.#server(id);
+    await this.#checkQuorumWithout(server);
+    await this.halt([id]);
+    this.resume([id]);
+    return server.pid;
+  }
+
+  /** Resolves when a server serves, in the quorum where there is more than one. */
+  async serves(id: number, signal: AbortSignal): Promise<void> {
+    const server = this.#server(id);
+    while ((await server.ask()) === 'none') await sleep(ASK_EVERY_MS, signal);
+  }
+
+  /** Stops these servers, all by default, and keeps them down until `resume`. */
+  async halt(ids = this.#ids): Promise<void> {
+    await Promise.all(ids.map((id) => this.#server(id).stop()));
+  }
+
+  /** Starts servers that were halted; doesn't wait for them. */
+  resume(ids = this.#ids): void {
+    if (this.#stopped) throw cancelled('the ensemble was stopped');
+    for (const id of ids) this.#server(id).resume();
+  }
+
   /** Stops all servers, followers first, so that no time goes into an election. Idempotent. */
   stop(): Promise<void> {
     this.#stopped ??= this.#stopServers();
@@ -165,6 +199,30 @@ export class Ensemble {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
+  }
+
+  get #ids(): number[] {
+    return this.#servers.map(({ ports }) => ports.id);
+  }
+
+  #server(id: number): EnsembleServer {
+    const server = this.#servers.find(({ ports }) => ports.id === id);
+    if (!server) throw new RangeError(`the ensemble has no server ${String(id)}`);
+    return server;
+  }
+
+  async #checkQuorumWithout(server: EnsembleServer): Promise<void> {
+    const all = this.#servers.length;
+    if (all === 1) return;
+    const others = this.#servers.filter((other) => other !== server);
+    const modes = await Promise.all(others.map((other) => other.ask()));
+    const serving = modes.filter((mode) => mode !== 'none').length;
+    if (2 * serving > all) return;
+    throw new FractoryError(
+      status.FAILED_PRECONDITION,
+      'QUORUM_AT_RISK',
+      `without server ${String(server.ports.id)} only ${String(serving)} of ${String(all)} zookeeper servers would serve, which is no majority`,
+    );
   }
 
   async #stopServers(): Promise<void> {

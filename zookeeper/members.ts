@@ -12,6 +12,7 @@ const recordSchema = z.object({
   address: z.string(),
   metricsAddress: z.string(),
   dataAddress: z.string(),
+  gossipAddress: z.string().optional(),
   pid: z.number(),
   instance: z.string(),
   version: z.string(),

@@ -8,9 +8,12 @@ import { ZooKeeperClient } from './client.js';
 import type { ClientEvent } from './client.js';
 import type { ConnectionState } from './coordinator.js';
 import { Listeners } from './listeners.js';
+import { expireSession } from './session-expiry.js';
+import { SessionWaiters } from './session-waiters.js';
+import { RivalProbe } from './rival-probe.js';
 import { isFresh, reduceLiveness, unborn } from './liveness.js';
 import type { Liveness, LivenessEvent } from './liveness.js';
-import { failedWith, ZooKeeperError } from './zookeeper-error.js';
+import { closedError, failedWith, lostError, ZooKeeperError } from './zookeeper-error.js';
 
 export interface SessionOptions {
   /** `host:port,host:port,...` */
@@ -46,17 +49,9 @@ export interface CreateOptions {
 }
 
 type Reply<T> = (error: unknown, result: T) => void;
-interface Waiter {
-  readonly settle: (error?: ZooKeeperError) => void;
-  /** Belongs to the session that was suspended when it came; undefined: to the next session. */
-  readonly generation: number | undefined;
-}
-
 const RENEW_DELAY_MS = 250;
-const EXPIRE_ATTEMPTS = 5;
 /** How long others are let in and this client isn't, beyond the time in which it asks every server, before its session counts as over, ms. */
 const OTHERS_ONLY_MS = 1000;
-const PROBE_CLOSE_MS = 500;
 const USER = 'fractory';
 const EVERYONE = new Id('world', 'anyone');
 const CREATOR = new Id('auth', '');
@@ -73,19 +68,26 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #clock: Clock;
   readonly #states = new Listeners<[ConnectionState, number]>();
-  readonly #waiters = new Set<Waiter>();
+  readonly #waiters: SessionWaiters;
+  readonly #probe: RivalProbe;
   #liveness: Liveness = unborn;
   #client: ZooKeeperClient | undefined;
-  /** Finds out whether others are let in while we aren't. */
-  #probe: ZooKeeperClient | undefined;
   #cancelHeartbeat: () => void = () => undefined;
   #cancelExpiry: () => void = () => undefined;
-  #cancelProbe: () => void = () => undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#waiters = new SessionWaiters(this, this.#clock);
+    this.#probe = new RivalProbe({
+      makeClient: (onEvent) => this.#makeClient(onEvent),
+      patienceMs: () => this.timeoutMs + OTHERS_ONLY_MS,
+      onOthersOnly: () => {
+        if (this.state === 'suspended') this.#dispatch({ kind: 'expired' });
+      },
+      clock: this.#clock,
+    });
   }
 
   get state(): ConnectionState {
@@ -128,7 +130,7 @@ export class Session {
   /** Begins to connect, and goes on until `close`. Resolves at the first session; `timeout` if there is none by then. */
   async open(timeoutMs: number): Promise<void> {
     if (!this.#client && !this.#closing) this.#renew();
-    await this.#connected(timeoutMs, `open a session with ${this.#options.connect}`);
+    await this.#waiters.connected(timeoutMs, `open a session with ${this.#options.connect}`);
   }
 
   /** Returns the path as created. */
@@ -220,44 +222,14 @@ export class Session {
    * Ends the session at the server by a second connection that claims it, while the first knows nothing: it finds out as it does when its
    * session has expired. Resolves when it has.
    */
-  async expire(): Promise<void> {
-    const { generation } = this;
-    for (let attempt = 0; attempt < EXPIRE_ATTEMPTS; attempt++) {
-      // Where the last attempt, or a fault, has broken the first connection, it comes back or the session is over.
-      if (this.state === 'suspended' && (await this.#nextState(2 * this.timeoutMs)) === 'lost')
-        return;
-      if (this.generation > generation) return;
-      const ours = this.#client;
-      if (!ours || this.state !== 'connected') break;
-      // The first connection breaks when the second claims the session; it may claim it back in time.
-      const settled = this.#nextState(2 * this.timeoutMs);
-      if (!(await ours.expire(this.timeoutMs))) continue;
-      if ((await settled) !== 'connected' || this.generation > generation) return;
-    }
-    throw new ZooKeeperError('connection-loss', 'zookeeper: there is no session to end');
+  expire(): Promise<void> {
+    return expireSession(this, () => this.#client, this.#clock);
   }
 
   /** Ends the session, and all its ephemeral znodes with it. Everything that waits fails with `closed`. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
-  }
-
-  /** Resolves as soon as the session is connected again or lost. */
-  #nextState(timeoutMs: number): Promise<ConnectionState> {
-    return new Promise((resolve) => {
-      const done = (state: ConnectionState): void => {
-        cancel();
-        stop();
-        resolve(state);
-      };
-      const cancel = this.#clock.schedule(timeoutMs, () => {
-        done(this.state);
-      });
-      const stop = this.#states.add((state) => {
-        if (state !== 'suspended') done(state);
-      });
-    });
   }
 
   async #close(): Promise<void> {
@@ -346,7 +318,7 @@ export class Session {
     this.#options.log.debug({ state, generation }, 'zookeeper session');
     // The fresh client first, so that whoever hears of the loss may call at once.
     if (state === 'lost') this.#renew();
-    this.#settleWaiters();
+    this.#waiters.settle();
     this.#states.notify(state, generation);
   }
 
@@ -357,41 +329,17 @@ export class Session {
   #watchExpiry(): void {
     this.#cancelExpiry();
     const { state, aliveUntilMs } = this.#liveness;
-    if (state !== 'suspended') this.#endProbe();
+    if (state !== 'suspended') this.#probe.end();
     if (state !== 'connected' && state !== 'suspended') return;
     const leftMs = Math.max(0, aliveUntilMs - this.#clock.monotonicMs());
     this.#cancelExpiry = this.#clock.schedule(leftMs, () => {
       setImmediate(() => {
-        if (this.state === 'suspended') this.#beginProbe();
+        if (this.state === 'suspended') this.#probe.begin();
         if (this.state !== 'connected' || this.isFresh()) return;
         this.#dispatch({ kind: 'silent' });
         this.#client?.drop();
       });
     });
-  }
-
-  /**
-   * Servers that were wiped say nothing to a client that has seen more than they have: they close its connection, as those without a quorum do. Who
-   * lets another client in, and still not this one, has no session of ours.
-   */
-  #beginProbe(): void {
-    if (this.#probe) return;
-    const probe = this.#makeClient((event) => {
-      if (event !== 'connected' || probe !== this.#probe) return;
-      this.#cancelProbe = this.#clock.schedule(this.timeoutMs + OTHERS_ONLY_MS, () => {
-        if (probe === this.#probe && this.state === 'suspended')
-          this.#dispatch({ kind: 'expired' });
-      });
-    });
-    this.#probe = probe;
-    probe.connect();
-  }
-
-  #endProbe(): void {
-    const probe = this.#probe;
-    this.#probe = undefined;
-    this.#cancelProbe();
-    void probe?.close(PROBE_CLOSE_MS);
   }
 
   async #perform<T>(
@@ -401,7 +349,7 @@ export class Session {
     const timeoutMs =
       this.#options.operationTimeoutMs ?? Math.max(5000, 2 * this.#options.sessionTimeoutMs);
     const deadlineAtMs = this.#clock.monotonicMs() + timeoutMs;
-    await this.#connected(timeoutMs, operation);
+    await this.#waiters.connected(timeoutMs, operation);
     const client = this.#client;
     if (!client) throw new ZooKeeperError('closed', `zookeeper: ${operation}: closed`);
     const { generation } = this;
@@ -416,48 +364,6 @@ export class Session {
       throw error;
     }
   }
-
-  /** Resolves as soon as operations can be sent. */
-  async #connected(timeoutMs: number, operation: string): Promise<void> {
-    const deadlineAtMs = this.#clock.monotonicMs() + timeoutMs;
-    const generation = this.state === 'suspended' ? this.generation : undefined;
-    while (this.state !== 'connected') {
-      if (this.state === 'closed') throw closedError(operation);
-      await this.#stateChange(deadlineAtMs, generation, operation, timeoutMs);
-    }
-  }
-
-  #stateChange(
-    deadlineAtMs: number,
-    generation: number | undefined,
-    operation: string,
-    timeoutMs: number,
-  ): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const waiter: Waiter = {
-        generation,
-        settle: (error) => {
-          cancel();
-          this.#waiters.delete(waiter);
-          if (error) reject(error);
-          else resolve();
-        },
-      };
-      const cancel = this.#clock.schedule(deadlineAtMs - this.#clock.monotonicMs(), () => {
-        const text = `zookeeper: ${operation}: no connection within ${String(timeoutMs)} ms`;
-        waiter.settle(new ZooKeeperError('timeout', text));
-      });
-      this.#waiters.add(waiter);
-    });
-  }
-
-  #settleWaiters(): void {
-    for (const waiter of [...this.#waiters]) {
-      if (this.state === 'lost' && waiter.generation !== undefined)
-        waiter.settle(lostError('waiting operation', waiter.generation));
-      else waiter.settle();
-    }
-  }
 }
 
 function toZnode(data: Buffer | undefined, stat: Stat): Znode {
@@ -468,13 +374,4 @@ function toZnode(data: Buffer | undefined, stat: Stat): Znode {
     createdMs: Number(stat.ctime.readBigInt64BE()),
     version: stat.version,
   };
-}
-
-function lostError(operation: string, generation: number, cause?: unknown): ZooKeeperError {
-  const text = `zookeeper: ${operation}: session number ${String(generation)} is over`;
-  return new ZooKeeperError('session-lost', text, cause);
-}
-
-function closedError(operation: string, cause?: unknown): ZooKeeperError {
-  return new ZooKeeperError('closed', `zookeeper: ${operation}: the session was closed`, cause);
 }

@@ -59,6 +59,10 @@ export class ZooKeeperCoordinator implements Coordinator {
     return this.#session.state;
   }
 
+  get sessionTimeoutMs(): number {
+    return this.#session.timeoutMs;
+  }
+
   async start(timeoutMs: number): Promise<void> {
     try {
       await withDeadline(timeoutMs, `connecting to zookeeper`, () => this.#open(timeoutMs));

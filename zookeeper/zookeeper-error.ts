@@ -70,3 +70,14 @@ export function toZooKeeperError(thrown: unknown, operation: string): ZooKeeperE
   const name = thrown instanceof Exception ? thrown.getName() : String(thrown);
   return new ZooKeeperError(failure, `zookeeper: ${operation} failed: ${name}`, thrown);
 }
+
+/** The session of that number is over. */
+export function lostError(operation: string, generation: number, cause?: unknown): ZooKeeperError {
+  const text = `zookeeper: ${operation}: session number ${String(generation)} is over`;
+  return new ZooKeeperError('session-lost', text, cause);
+}
+
+/** The session was closed by this process. */
+export function closedError(operation: string, cause?: unknown): ZooKeeperError {
+  return new ZooKeeperError('closed', `zookeeper: ${operation}: the session was closed`, cause);
+}

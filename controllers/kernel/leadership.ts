@@ -30,6 +30,8 @@ export interface LeadershipParts {
 const REACH_MS = 400;
 /** A fellow that answers later is silent, ms. */
 const ANSWER_MS = 300;
+/** Whoever is about to lead holds what comes for the leader back so long at most, ms. */
+const SOON_MS = 100;
 /** Between two times that this member gives up leadership by itself, ms. */
 const STEP_BACK_MS = 1000;
 
@@ -50,6 +52,8 @@ export class Leadership {
   #notBeforeMs = -Infinity;
   #steppedBackAtMs = -Infinity;
   #isClosed = false;
+  #soon: Promise<void> | undefined;
+  #endSoon: () => void = () => undefined;
 
   constructor(registration: Registration, parts: LeadershipParts) {
     const { coordinator, directory, links, log } = parts;
@@ -58,13 +62,17 @@ export class Leadership {
     const probe = (address: string): Promise<Reachability> => reach(address, REACH_MS);
     this.#cutOff = new CutOff({
       others: () => directory.members().filter(({ id }) => id !== registration.member?.id),
-      matters: () => registration.leads && this.#fellows.length > 0,
+      // Where routing leaves a choice nobody is replaced: another life would only lose what this one holds.
+      matters: () =>
+        registration.leads && registration.member?.routing === 'leader' && this.#fellows.length > 0,
       onCutOff: () => {
         log.warn({ epoch: this.#epoch }, 'cut off from most members: another is to lead');
         void this.stepBack(0n);
       },
+      sessionTimeoutMs: () => coordinator.sessionTimeoutMs,
       ...{ reach: probe, clock: systemClock },
     });
+    this.#cutOff.watch();
     this.#standingIn = new StandingIn({
       fellows: () => this.#fellows,
       ask: (fellow) => this.#ask(fellow),
@@ -102,6 +110,16 @@ export class Leadership {
     return leads || nowMs < leadsUntilMs || nowMs < this.#standingIn.untilMs;
   }
 
+  /**
+   * While this member is next because who leads has said that it leaves: resolves when this one serves, or is not next any more, at the latest after `SOON_MS`. What
+   * comes early is held back so long rather than refused, which would cost its caller a pause. Undefined otherwise.
+   */
+  servesSoon(): Promise<void> | undefined {
+    if (this.serves || !this.#isNext) return undefined;
+    this.#soon ??= this.#waitForTurn();
+    return this.#soon;
+  }
+
   /** See `KernelAccess.stepBack`. */
   async stepBack(above: bigint): Promise<void> {
     const nowMs = systemClock.monotonicMs();
@@ -124,6 +142,25 @@ export class Leadership {
     this.#succession.close();
     this.#cutOff.close();
     this.#led = 0n;
+    this.#endSoon();
+  }
+
+  get #isNext(): boolean {
+    const { coordinator, directory } = this.#parts;
+    const { member } = this.#registration;
+    if (this.#isClosed || !member || coordinator.state !== 'connected') return false;
+    return directory.nextLeader(member.type)?.epoch === member.epoch;
+  }
+
+  async #waitForTurn(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const cancel = systemClock.schedule(SOON_MS, resolve);
+      this.#endSoon = () => {
+        cancel();
+        resolve();
+      };
+    });
+    this.#soon = undefined;
   }
 
   #follow(): void {
@@ -139,6 +176,7 @@ export class Leadership {
         () => this.#wasCutOff && this.#led === this.#registration.member?.epoch,
       );
     this.#parts.onChange();
+    if (this.#soon && (this.serves || !this.#isNext)) this.#endSoon();
   }
 
   /** Whoever led before it was cut off goes on at once. */

@@ -14,7 +14,7 @@ import type { Began, ChaosEvent } from './events.js';
 const SUFFIX = '.jsonl';
 
 /** Where the experiments of a data center are kept. */
-export function chaosFolder(statePath: string): string {
+function chaosFolder(statePath: string): string {
   return path.join(statePath, 'chaos');
 }
 

@@ -4,6 +4,7 @@ import { FaultKind, PASSING } from './fault-kind.js';
 import type { LinkFaults, Party, Slowness } from './link-faults.js';
 import type { Observer } from './observer.js';
 import type { ProcessFaults } from './process-faults.js';
+import { ZOOKEEPER } from './targets.js';
 import type { Target } from './targets.js';
 
 /** What is to be done to a target. */
@@ -80,6 +81,7 @@ export class Faults {
     if (!PASSING.has(kind)) this.#standing.set(fault, standing);
     if (member && kind !== 'fill-disk') void this.#parts.observer.watchLoss(fault, member);
     if (member && PASSING.has(kind)) void this.#parts.observer.watchReturn(fault, member);
+    if (type === ZOOKEEPER && PASSING.has(kind)) void this.#parts.observer.watchServer(fault, name);
     return standing;
   }
 

@@ -12,6 +12,7 @@ import { MeasureBook } from './measures.js';
 import { Observer } from './observer.js';
 import { OutputCheck } from './output-check.js';
 import { RunClient } from './run-client.js';
+import { serverServes } from './session.js';
 import type { ChaosSession } from './session.js';
 import { StoredFiles } from './stored-files.js';
 import { memberTarget } from './targets.js';
@@ -77,7 +78,10 @@ export async function withLaboratory(
   experiment.onEvent((event) => {
     book.add(event);
   });
-  using observer = new Observer(experiment, { coordinator, probe, calls });
+  using observer = new Observer(experiment, {
+    ...{ coordinator, probe, calls },
+    serverServes: (name) => serverServes(session, name),
+  });
   const { processes, links } = session;
   const faults = new Faults(experiment, { processes, links, observer });
   const outputs = new OutputCheck(experiment, files, { keeps: options.keeps ?? false });

@@ -1,7 +1,7 @@
 import type { FaultKind } from './fault-kind.js';
 import type { FaultPlan } from './faults.js';
-import { weighted, wholeBetween } from './random.js';
-import type { Random } from './random.js';
+import { weighted, wholeBetween } from '../../runtime/seeded-random.js';
+import type { Random } from '../../runtime/seeded-random.js';
 import { ZOOKEEPER } from './targets.js';
 import type { Target } from './targets.js';
 

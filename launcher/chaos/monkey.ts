@@ -1,9 +1,9 @@
 import { sleep } from '../../runtime/deadline.js';
 import { FractoryError } from '../../runtime/errors.js';
+import type { Random } from '../../runtime/seeded-random.js';
 import type { Laboratory } from './laboratory.js';
 import { chooseMove } from './monkey-choice.js';
 import type { Jungle, MonkeyMove, MonkeyRules } from './monkey-choice.js';
-import type { Random } from './random.js';
 import { findProcess } from './process-table.js';
 import { serverNames } from './session.js';
 import type { ChaosSession } from './session.js';

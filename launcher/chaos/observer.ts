@@ -20,6 +20,7 @@ export class Observer implements Disposable {
   readonly #coordinator: Pick<Coordinator, 'members' | 'onMembers'>;
   readonly #probe: Pick<HealthProbe, 'check'>;
   readonly #calls: Pick<ChaosCalls, 'members' | 'retain'>;
+  readonly #serverServes: (name: string) => Promise<boolean>;
   readonly #experiment: Experiment;
   readonly #stop: AbortController = new AbortController();
   readonly #unsubscribe: () => void;
@@ -31,6 +32,8 @@ export class Observer implements Disposable {
       readonly coordinator: Pick<Coordinator, 'members' | 'onMembers'>;
       readonly probe: Pick<HealthProbe, 'check'>;
       readonly calls: Pick<ChaosCalls, 'members' | 'retain'>;
+      /** Whether a server of ZooKeeper serves. Default: unknown, none does. */
+      readonly serverServes?: (name: string) => Promise<boolean>;
     },
   ) {
     this.#experiment = experiment;
@@ -38,6 +41,7 @@ export class Observer implements Disposable {
     this.#coordinator = parts.coordinator;
     this.#probe = parts.probe;
     this.#calls = parts.calls;
+    this.#serverServes = parts.serverServes ?? (() => Promise.resolve(false));
     this.#known = this.#coordinator.members();
     this.#unsubscribe = this.#coordinator.onMembers((members) => {
       this.#changed(members);
@@ -75,6 +79,16 @@ export class Observer implements Disposable {
       if (!member || member.epoch === epoch) return false;
       return (await this.#probe.check(member.address, ASK_TIMEOUT_MS)) === 'SERVING';
     })
+      .then(() => {
+        this.#experiment.record({ event: 'back', fault });
+      })
+      .catch(this.#ignoreEnd);
+  }
+
+  /** Writes `back` when a server of ZooKeeper that was killed serves again. */
+  async watchServer(fault: number, name: string): Promise<void> {
+    await this.#until(async () => !(await this.#serverServes(name)))
+      .then(() => this.#until(() => this.#serverServes(name)))
       .then(() => {
         this.#experiment.record({ event: 'back', fault });
       })

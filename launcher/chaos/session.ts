@@ -56,18 +56,27 @@ export function resolveTargets(session: ChaosSession, words: readonly string[]):
   return targetsOf(words, populationOf(session));
 }
 
-export function populationOf({ running, coordinator }: ChaosSession): Population {
+export function populationOf(session: ChaosSession): Population {
+  const { running, coordinator } = session;
+  const nodes = (running.record?.processes ?? []).filter(({ kind }) => kind === 'node');
+  const servers = serverNames(session).map((name) => ({ name, kind: 'zookeeper' as const }));
   return {
     members: coordinator.members(),
-    processes: running.record?.processes ?? [],
+    processes: [...servers, ...nodes],
     zookeeperLeader: () => zookeeperLeader(running),
   };
 }
 
-/** Names of ZooKeeper's servers; none where the embedded twin serves, or an ensemble that runs elsewhere. */
+/** Names of ZooKeeper's servers, also of those that are down; none where the embedded twin serves, or an ensemble that runs elsewhere. */
 export function serverNames({ running }: ChaosSession): string[] {
-  const processes = running.record?.processes ?? [];
-  return processes.filter(({ kind }) => kind === 'zookeeper').map(({ name }) => name);
+  const isOurs = running.record?.processes.some(({ kind }) => kind === 'zookeeper') ?? false;
+  return isOurs ? serverAddresses(running).map((_, index) => nameOf(index)) : [];
+}
+
+/** Whether the server of this name serves, in the quorum. */
+export async function serverServes({ running }: ChaosSession, name: string): Promise<boolean> {
+  const address = serverAddresses(running).find((_, index) => nameOf(index) === name);
+  return address !== undefined && (await askMode(...address, ASK_TIMEOUT_MS)) !== 'none';
 }
 
 /** Resolves true when all nodes of the ini file are registered and serve, and all of ZooKeeper's servers answer. */
@@ -104,7 +113,11 @@ async function zookeeperLeader(running: RunningDataCenter): Promise<string | und
     serverAddresses(running).map(([host, port]) => askMode(host, port, ASK_TIMEOUT_MS)),
   );
   const index = modes.findIndex((mode) => mode === 'leader' || mode === 'standalone');
-  return index < 0 ? undefined : `zookeeper-${String(index + 1)}`;
+  return index < 0 ? undefined : nameOf(index);
+}
+
+function nameOf(index: number): string {
+  return `zookeeper-${String(index + 1)}`;
 }
 
 /** In the order of their numbers, as the launcher wrote them. */

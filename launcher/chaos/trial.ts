@@ -2,6 +2,7 @@ import { sleep } from '../../runtime/deadline.js';
 import type { FaultPlan, StandingFault } from './faults.js';
 import type { Laboratory } from './laboratory.js';
 import type { FaultMeasure } from './measures.js';
+import { ZOOKEEPER } from './targets.js';
 import type { Target } from './targets.js';
 
 export interface TrialOptions {
@@ -54,7 +55,7 @@ function isSeen(
   switch (kind) {
     case 'kill':
     case 'expire-session':
-      if (!target.member) return true;
+      if (!target.member) return target.type !== ZOOKEEPER || measure.backMs !== undefined;
       return isReplaced(measure) && measure.backMs !== undefined;
     case 'pause':
     case 'partition':

@@ -1,6 +1,7 @@
-import type { Graph, Step } from '../../protos/gen/fractory/v1/graph.js';
+import type { Graph } from '../../protos/gen/fractory/v1/graph.js';
 import type { Value } from '../../protos/gen/fractory/v1/value.js';
 import { integerValue, textValue } from '../../protos/values.js';
+import { chain, step } from '../chain-graph.js';
 import type { FileName } from './chaos-calls.js';
 
 /** Owner of the files. */
@@ -73,18 +74,4 @@ function variants<T>(make: (number: number) => T): T[] {
 
 function nameOf(name: string): Readonly<Record<string, Value>> {
   return { client: textValue(CLIENT), name: textValue(name) };
-}
-
-function step(id: string, operation: string, given: Readonly<Record<string, Value>>): Step {
-  const args = Object.entries(given).map(([name, value]) => ({ name, value }));
-  return { id, operation, arguments: args, timeoutMs: 0, retries: 0 };
-}
-
-/** Each step's result is the `input` of the next. */
-function chain(name: string, steps: Step[]): Graph {
-  const edges = steps.slice(1).map(({ id }, index) => ({
-    ...{ from: steps[index]?.id ?? '', to: id },
-    ...{ argument: '', onFailure: false },
-  }));
-  return { name, steps, edges };
 }

@@ -12,6 +12,7 @@ import type {
 } from '../../protos/gen/fractory/v1/launcher.js';
 import { FractoryError, unavailable } from '../../runtime/errors.js';
 import { closest } from '../../runtime/suggestion.js';
+import type { Coordination } from '../coordination.js';
 import type { HealthProbe } from '../health-probe.js';
 import type { SupervisedNode, Supervisor } from '../supervisor.js';
 import { MemberRestarts } from './member-restarts.js';
@@ -26,8 +27,7 @@ export interface LauncherServiceParts {
   readonly secret: string;
   /** Grace period of the nodes, ms. */
   readonly graceMs: number;
-  /** Servers of the ensemble. */
-  readonly servers: () => readonly { readonly name: string; readonly pid: number }[];
+  readonly coordination: Pick<Coordination, 'processes' | 'servers'>;
 }
 
 /** How long a member may take from its end until it serves again, ms, unless the caller says otherwise. */
@@ -48,15 +48,18 @@ export class LauncherControl {
 
   constructor(parts: LauncherServiceParts) {
     this.#parts = parts;
-    this.#restarts = new MemberRestarts(parts);
+    this.#restarts = new MemberRestarts({ ...parts, servers: parts.coordination.servers });
   }
 
   restart(
     { members, timeoutMs }: RestartRequest,
     signal: AbortSignal,
   ): AsyncGenerator<RestartResponse, void> {
-    const all = this.#parts.supervisor.nodes().map(({ name }) => name);
-    for (const name of members) this.#find(name);
+    const servers = this.#parts.coordination.servers?.names ?? [];
+    for (const name of members) if (!servers.includes(name)) this.#find(name, servers);
+    // Without its only server nobody could register until it is back: that one goes only if it is named.
+    const replaceable = servers.length > 1 ? servers : [];
+    const all = [...replaceable, ...this.#parts.supervisor.nodes().map(({ name }) => name)];
     const names = members.length === 0 ? all : members;
     return this.#restarts.restart(names, { timeoutMs: timeoutMs || RESTART_TIMEOUT_MS, signal });
   }
@@ -78,26 +81,24 @@ export class LauncherControl {
   }
 
   listProcesses(): ListProcessesResponse {
-    const { supervisor, servers } = this.#parts;
+    const { supervisor, coordination } = this.#parts;
     const nodes = supervisor.nodes().map(({ name, pid, state, restarts }): LauncherProcess => ({
       ...{ name, kind: ProcessKind.NODE, pid, restarts },
       state: this.#drained.get(pid) ?? STATES[state],
     }));
-    const others = servers().map(({ name, pid }): LauncherProcess => ({
+    const others = coordination.processes().map(({ name, pid }): LauncherProcess => ({
       ...{ name, kind: ProcessKind.ZOOKEEPER, pid, restarts: 0 },
       state: ProcessState.RUNNING,
     }));
     return { processes: [...others, ...nodes] };
   }
 
-  #find(name: string): SupervisedNode {
+  /** `others`: what may have been meant besides nodes. */
+  #find(name: string, others: readonly string[] = []): SupervisedNode {
     const nodes = this.#parts.supervisor.nodes();
     const found = nodes.find((node) => node.name === name);
     if (found) return found;
-    const near = closest(
-      name,
-      nodes.map((node) => node.name),
-    );
+    const near = closest(name, [...nodes.map((node) => node.name), ...others]);
     const hint = near === undefined ? '' : ` (did you mean ${near}?)`;
     throw new FractoryError(
       status.NOT_FOUND,

@@ -4,6 +4,7 @@ import { RestartStage } from '../../protos/gen/fractory/v1/launcher.js';
 import type { RestartResponse } from '../../protos/gen/fractory/v1/launcher.js';
 import { sleep, withDeadline } from '../../runtime/deadline.js';
 import { cancelled, FractoryError, messageOf } from '../../runtime/errors.js';
+import type { CoordinationServers } from '../coordination.js';
 import { describeExit } from '../child-process.js';
 import type { NodeChild } from '../child-process.js';
 import type { HealthProbe } from '../health-probe.js';
@@ -17,7 +18,12 @@ export interface RestartParts {
   readonly supervisor: Pick<Supervisor, 'restart' | 'nodes'>;
   readonly roster: Pick<Roster, 'members' | 'leader' | 'coordinator'>;
   readonly probe: HealthProbe;
+  /** Of the ensemble; absent where the launcher holds none. */
+  readonly servers?: CoordinationServers | undefined;
 }
+
+/** What is told of a restart, but for its place among the others. */
+type Step = Omit<RestartResponse, 'number' | 'total'>;
 
 export interface RestartOptions {
   /** How long one of them may take from its end until it serves again, ms. */
@@ -29,7 +35,10 @@ export interface RestartOptions {
 const LOOK_MS = 20;
 const PROBE_TIMEOUT_MS = 1000;
 
-/** Restarts members one after the other: the next goes only when the one before serves again, and its type has a leader that serves. */
+/**
+ * Restarts members one after the other, servers of the ensemble before nodes: the next goes only when the one before serves again (a server: in the quorum), and its
+ * type has a leader that serves.
+ */
 export class MemberRestarts {
   readonly #parts: RestartParts;
   #isBusy = false;
@@ -38,7 +47,7 @@ export class MemberRestarts {
     this.#parts = parts;
   }
 
-  /** `names`: those to restart, all of which are supervised here. Ends with a MEMBER_NOT_BACK at the first that does not serve again. */
+  /** `names`: those to restart, all of which are this launcher's. Ends with a MEMBER_NOT_BACK at the first that does not serve again. */
   async *restart(
     names: readonly string[],
     { timeoutMs, signal }: RestartOptions,
@@ -46,16 +55,14 @@ export class MemberRestarts {
     if (this.#isBusy) throw busy();
     this.#isBusy = true;
     try {
-      const { supervisor, roster } = this.#parts;
-      const wanted = supervisor.nodes().filter(({ name }) => names.includes(name));
-      const all = restartOrder(wanted, roster.members());
-      for (const [index, node] of all.entries()) {
+      const all = await this.#inOrder(names);
+      for (const [index, { name, steps }] of all.entries()) {
         if (signal.aborted) throw cancelled(`nobody waits any more; ${stillWaiting(all, index)}`);
         const place = { number: index + 1, total: all.length };
         try {
-          for await (const step of this.#restartOne(node, timeoutMs)) yield { ...place, ...step };
+          for await (const step of steps(timeoutMs)) yield { ...place, ...step };
         } catch (error) {
-          throw notBack(node.name, error, stillWaiting(all, index + 1));
+          throw notBack(name, error, stillWaiting(all, index + 1));
         }
       }
     } finally {
@@ -63,18 +70,25 @@ export class MemberRestarts {
     }
   }
 
-  async *#restartOne(
-    { name, type }: Restartable,
-    timeoutMs: number,
-  ): AsyncGenerator<Omit<RestartResponse, 'number' | 'total'>, void> {
+  async #inOrder(names: readonly string[]): Promise<readonly Turn[]> {
+    const { supervisor, roster, servers } = this.#parts;
+    const first = (await servers?.restartOrder())?.filter((name) => names.includes(name)) ?? [];
+    const nodes = supervisor.nodes().filter(({ name }) => names.includes(name));
+    return [
+      ...first.map((name) => ({
+        name,
+        steps: (timeoutMs: number) => this.#restartServer(name, timeoutMs),
+      })),
+      ...restartOrder(nodes, roster.members()).map((node) => ({
+        name: node.name,
+        steps: (timeoutMs: number) => this.#restartNode(node, timeoutMs),
+      })),
+    ];
+  }
+
+  async *#restartNode({ name, type }: Restartable, timeoutMs: number): AsyncGenerator<Step, void> {
     const { supervisor } = this.#parts;
-    const startedAtMs = performance.now();
-    const step = (stage: RestartStage, pid: number): Omit<RestartResponse, 'number' | 'total'> => {
-      return {
-        ...{ member: name, stage, pid },
-        elapsedMs: Math.round(performance.now() - startedAtMs),
-      };
-    };
+    const step = stepsOf(name);
     const before = supervisor.nodes().find((node) => node.name === name)?.pid ?? 0;
     yield step(RestartStage.STOPPING, before);
     const child = await supervisor.restart(name);
@@ -83,6 +97,21 @@ export class MemberRestarts {
       Promise.race([this.#serving(child, type, signal), diedAgain(child)]),
     );
     yield step(RestartStage.SERVING, child.pid);
+  }
+
+  async *#restartServer(name: string, timeoutMs: number): AsyncGenerator<Step, void> {
+    const { servers, roster } = this.#parts;
+    if (!servers) return;
+    const step = stepsOf(name);
+    yield step(RestartStage.STOPPING, 0);
+    const pid = await servers.restart(name);
+    yield step(RestartStage.STARTED, pid);
+    await withDeadline(timeoutMs, `the start of ${name}`, async (signal) => {
+      await servers.serves(name, signal);
+      // Its clients are with another server by now, or come back.
+      while (roster.coordinator.state !== 'connected') await sleep(LOOK_MS, signal);
+    });
+    yield step(RestartStage.SERVING, pid);
   }
 
   async #serving({ command, pid }: NodeChild, type: string, signal: AbortSignal): Promise<void> {
@@ -100,6 +129,21 @@ export class MemberRestarts {
   }
 }
 
+/** One whose turn comes. */
+interface Turn {
+  readonly name: string;
+  readonly steps: (timeoutMs: number) => AsyncGenerator<Step, void>;
+}
+
+/** Makes the steps of one restart, which begins now. */
+function stepsOf(member: string): (stage: RestartStage, pid: number) => Step {
+  const startedAtMs = performance.now();
+  return (stage, pid) => {
+    const elapsedMs = Math.round(performance.now() - startedAtMs);
+    return { member, stage, pid, elapsedMs };
+  };
+}
+
 async function diedAgain({ exited }: NodeChild): Promise<never> {
   throw new FractoryError(
     status.ABORTED,
@@ -108,12 +152,14 @@ async function diedAgain({ exited }: NodeChild): Promise<never> {
   );
 }
 
-function stillWaiting(all: readonly Restartable[], from: number): string {
+function stillWaiting(all: readonly { readonly name: string }[], from: number): string {
   const names = all.slice(from).map(({ name }) => name);
   return names.length === 0 ? 'it was the last' : `not restarted: ${names.join(', ')}`;
 }
 
 function notBack(name: string, thrown: unknown, rest: string): FractoryError {
+  if (thrown instanceof FractoryError && thrown.reason === 'QUORUM_AT_RISK')
+    return new FractoryError(thrown.code, thrown.reason, `${thrown.message}; ${rest}`);
   return new FractoryError(
     status.FAILED_PRECONDITION,
     'MEMBER_NOT_BACK',

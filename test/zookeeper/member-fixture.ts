@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
 import type { CoordinatorConfig } from '../../config/node-config.js';
@@ -35,9 +36,15 @@ export interface MemberProcessOptions {
 /** A member in a process of its own, which can be killed or frozen. */
 export class MemberProcess {
   readonly #child: ChildProcess;
+  readonly #said: string[] = [];
+  readonly #events = new EventEmitter();
 
-  private constructor(child: ChildProcess) {
+  private constructor(child: ChildProcess, output: Readable) {
     this.#child = child;
+    createInterface(output).on('line', (line) => {
+      this.#said.push(line);
+      this.#events.emit('line');
+    });
   }
 
   /** Resolves when it is registered. */
@@ -46,9 +53,14 @@ export class MemberProcess {
     const child = spawn(process.execPath, [file, JSON.stringify(options)], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
-    const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
-    if (line !== 'registered') throw new Error(`the member said: ${line}`);
-    return new MemberProcess(child);
+    const member = new MemberProcess(child, child.stdout);
+    await member.says('registered');
+    return member;
+  }
+
+  /** Resolves when it has said or logged that. */
+  async says(text: string): Promise<void> {
+    while (!this.#said.some((line) => line.includes(text))) await once(this.#events, 'line');
   }
 
   freeze(): void {

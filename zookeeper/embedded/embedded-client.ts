@@ -51,6 +51,10 @@ export class EmbeddedClient implements Coordinator {
     return this.#session.state;
   }
 
+  get sessionTimeoutMs(): number {
+    return this.#session.timeoutMs;
+  }
+
   async start(timeoutMs: number): Promise<void> {
     this.#session.open();
     try {

@@ -22,6 +22,8 @@ export interface EnsembleServerOptions {
   readonly logPath: string;
   /** Program with its arguments that turns into the server, such as one that enters a namespace. Default: none. */
   readonly within?: readonly string[] | undefined;
+  /** Its process has begun or ended. */
+  readonly onChange: () => void;
   readonly log: Logger;
 }
 
@@ -38,7 +40,7 @@ const ASK_TIMEOUT_MS = 500;
  */
 const ASK_PEERS_MS = 1000;
 
-/** One server of a managed ensemble: restarted when it dies, until it is stopped. */
+/** One server of a managed ensemble: restarted when it dies, until it is stopped; then it is down until `resume`. */
 export class EnsembleServer {
   readonly ports: ServerPorts;
   readonly #all: readonly ServerPorts[];
@@ -85,11 +87,21 @@ export class EnsembleServer {
     return this.mode;
   }
 
+  /** Idempotent. */
   async stop(): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#restartTimer);
     const exit = await this.#process?.stop(STOP_GRACE_MS);
     if (exit && this.#makesArchive) await this.#options.archive.keep(endedCleanly(exit), this.#log);
+  }
+
+  /** After `stop`: runs it again, with its data and at its ports. */
+  resume(): void {
+    if (!this.#stopping) return;
+    this.#stopping = false;
+    this.#restarts = 0;
+    this.#mode = 'none';
+    this.#run();
   }
 
   get #id(): string {
@@ -126,7 +138,9 @@ export class EnsembleServer {
     const startedAtMs = performance.now();
     const running = new GuardedProcess(command, logPath);
     this.#process = running;
+    this.#options.onChange();
     void running.exited.then((exit) => {
+      this.#options.onChange();
       if (!this.#stopping) this.#restartLater(exit, performance.now() - startedAtMs);
     });
   }

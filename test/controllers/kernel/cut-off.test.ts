@@ -4,6 +4,9 @@ import type { Reachability } from '../../../runtime/reachability.js';
 import { assert, suite } from '../../suite.js';
 import { member } from './member-list.js';
 
+/** A dead member is taken out by the coordinator within 1.1 of it, ms. */
+const SESSION_MS = 2000;
+
 /** A leader among so many others; `answer` says what each of them is found to be. */
 function leader(others: number, answer: (address: string) => Reachability) {
   const clock = new ManualClock();
@@ -19,6 +22,7 @@ function leader(others: number, answer: (address: string) => Reachability) {
       return Promise.resolve(answer(address));
     },
     onCutOff: () => found.cutOff++,
+    sessionTimeoutMs: () => SESSION_MS,
     clock,
   });
   const pass = async (ms: number): Promise<void> => {
@@ -37,13 +41,38 @@ suite('cut off', (test) => {
     );
     cutOff.suspect();
     cutOff.suspect();
-    await pass(1400);
+    await pass(1.1 * SESSION_MS);
     assert.is(found.cutOff, 0);
-    await pass(400);
+    await pass(600);
     assert.is(found.cutOff, 1);
     cutOff.suspect();
     await pass(5000);
     assert.is(found.cutOff, 1);
+  });
+
+  test('a leader that is told nothing notices by itself that others are silent', async () => {
+    let answer: Reachability = 'accepted';
+    const { cutOff, found, pass } = leader(4, () => answer);
+    cutOff.watch();
+    await pass(5000);
+    assert.equal([found.cutOff, found.probes], [0, 10]);
+    answer = 'silent';
+    await pass(500 + 1.15 * SESSION_MS + 500);
+    assert.is(found.cutOff, 1);
+    cutOff.close();
+    const { probes } = found;
+    await pass(3000);
+    assert.is(found.probes, probes);
+  });
+
+  test('one other of many that is silent changes nothing', async () => {
+    const { cutOff, found, pass } = leader(4, (address) =>
+      address === '0' ? 'silent' : 'accepted',
+    );
+    cutOff.watch();
+    await pass(10_000);
+    assert.is(found.cutOff, 0);
+    cutOff.close();
   });
 
   test('a round in which this node itself stood still proves nothing', async () => {
@@ -59,6 +88,7 @@ suite('cut off', (test) => {
         return Promise.resolve(rounds <= 2 ? 'silent' : 'accepted');
       },
       onCutOff: () => cutOffs++,
+      sessionTimeoutMs: () => SESSION_MS,
       clock,
     });
     cutOff.suspect();

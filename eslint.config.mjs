@@ -9,7 +9,7 @@ const layers = {
   config: ['runtime'],
   zookeeper: ['runtime', 'config', 'protos'],
   services: ['protos', 'runtime'],
-  controllers: ['services', 'zookeeper', 'config', 'protos', 'runtime'],
+  controllers: ['services', 'zookeeper', 'gossip', 'config', 'protos', 'runtime'],
   applications: ['protos', 'runtime'],
   launcher: ['config', 'zookeeper', 'gossip', 'runtime', 'protos'],
 };

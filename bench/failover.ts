@@ -36,7 +36,7 @@ export async function measureFailover(rounds: number): Promise<Finding[]> {
 }
 
 /** At one session timeout. */
-export async function failoverAt(timeoutMs: number, rounds: number): Promise<Finding[]> {
+async function failoverAt(timeoutMs: number, rounds: number): Promise<Finding[]> {
   await using center = await StartedDataCenter.up(
     {
       FRACTORY_ZOOKEEPER_SESSION_TIMEOUT_MS: String(timeoutMs),

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import { seededRandom } from '../runtime/seeded-random.js';
+import type { Random } from '../runtime/seeded-random.js';
 import { FractoryError } from '../runtime/errors.js';
 import { DEFAULT_STORAGE_LIMITS } from '../services/storage/limits.js';
 import { FileStore } from '../services/storage/store.js';
@@ -68,13 +69,13 @@ function found(measure: string, rounds: readonly Round[]): Finding {
   return finding(measure, arms, ratios, figures, ALL);
 }
 
-async function killProcesses(folder: string, random: () => number): Promise<Round> {
+async function killProcesses(folder: string, random: Random): Promise<Round> {
   const rounds = new KillRounds(path.join(folder, 'storage'), random);
   await rounds.run(PROCESSES, KILLS / PROCESSES);
   return { kills: rounds.kills, ...rounds.files.counts };
 }
 
-async function killDevices(folder: string, random: () => number): Promise<Round> {
+async function killDevices(folder: string, random: Random): Promise<Round> {
   const rounds = new DeviceKillRounds(path.join(folder, 'block-1.img'), random);
   await rounds.run(DEVICE_KILLS);
   const { kills, acknowledged, lost } = rounds;
@@ -82,7 +83,7 @@ async function killDevices(folder: string, random: () => number): Promise<Round>
 }
 
 /** Two nodes, the leader of which is killed and comes back behind the other; many clients write all the time. */
-async function killNodes(random: () => number): Promise<Round> {
+async function killNodes(random: Random): Promise<Round> {
   await using members = await StorageMembers.start({ members: 2, sessionTimeoutMs: 1000 });
   using client = new FileClient();
   const files = new ToldFiles(CLIENT);
@@ -111,7 +112,7 @@ interface Writing {
   readonly members: StorageMembers;
   readonly client: FileClient;
   readonly files: ToldFiles;
-  readonly random: () => number;
+  readonly random: Random;
   readonly ended: () => boolean;
 }
 

@@ -1,6 +1,6 @@
 import type { Limits } from './limits.js';
 import type { Places } from './paths.js';
-import type { SecurityConfig } from './node-config.js';
+import type { GossipConfig, SecurityConfig } from './node-config.js';
 import type { EffectiveValue } from './values.js';
 
 /** One section of a controller: the nodes of one device type. */
@@ -50,6 +50,8 @@ export interface DataCenterConfig {
   readonly storagePath: string;
   readonly zookeeper: ZooKeeperConfig;
   readonly security: SecurityConfig;
+  /** Undefined = nodes don't gossip. Without keys they take those of the launcher's file. */
+  readonly gossip: GossipConfig | undefined;
   readonly limits: Limits;
   readonly otlpEndpoint: string | undefined;
   readonly controllers: readonly ControllerConfig[];

@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+
 import { z } from 'zod';
 
 /**
@@ -13,7 +15,8 @@ const UNITS: Readonly<Record<string, number>> = {
   gib: 1024 ** 3,
 };
 
-function reader<T>(expected: string, read: (text: string) => T | undefined) {
+/** A field of one's own: `read` returns undefined for what it can't read. */
+export function reader<T>(expected: string, read: (text: string) => T | undefined) {
   return z.unknown().transform((raw, context): T => {
     const value = isScalar(raw) ? read(String(raw).trim()) : undefined;
     if (value !== undefined) return value;
@@ -78,6 +81,29 @@ export function list() {
     const words = value.split(',').map((word) => word.trim());
     return words.every((word) => word !== '') ? words : undefined;
   });
+}
+
+/** ADDRESS:PORT with an IP address (of IPv6 in brackets), with commas between them. */
+export function endpoints() {
+  return reader('ADDRESS:PORT, ADDRESS:PORT, ... with IP addresses', (value) => {
+    const all = value.split(',').map((one) => one.trim());
+    return all.every(isEndpoint) ? all : undefined;
+  });
+}
+
+function isEndpoint(given: string): boolean {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(given);
+  if (!match) return false;
+  const port = Number(match[3]);
+  const version = match[1] === undefined ? isIP(match[2] ?? '') : isIP(match[1]) === 6 ? 6 : 0;
+  return version !== 0 && port > 0 && port <= 65_535;
+}
+
+/** Mark of a field (`.meta(SECRET)`) whose value is shown to nobody. */
+export const SECRET = { secret: true } as const;
+
+export function isSecret(field: z.ZodType | undefined): boolean {
+  return field?.meta()?.['secret'] === true;
 }
 
 /** The keys of one section; an unknown key is an error. Keys are snake_case as in the file. */

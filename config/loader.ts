@@ -6,11 +6,12 @@ import { checkControllers, checkZooKeeper, zookeeperFrom } from './cross-checks.
 import { readController, settingsBeside } from './controller.js';
 import type { SettingsOf } from './controller.js';
 import type { ControllerConfig, DataCenterConfig } from './data-center-config.js';
+import { gossipFrom } from './gossip.js';
 import { readIniFile } from './ini-file.js';
 import type { IniFile } from './ini-file.js';
 import { placesFrom, resolvePath } from './paths.js';
 import type { Places } from './paths.js';
-import type { SecurityConfig } from './node-config.js';
+import type { GossipConfig, SecurityConfig } from './node-config.js';
 import { ConfigError } from './problems.js';
 import type { Problem } from './problems.js';
 import { sections } from './sections.js';
@@ -56,6 +57,7 @@ interface Reading {
   readonly fixed: SoundSections;
   readonly controllers: ControllerConfig[];
   security: SecurityConfig;
+  gossip: GossipConfig | undefined;
   readonly ini: IniFile;
   readonly places: Places;
   readonly environment: NodeJS.ProcessEnv;
@@ -75,13 +77,14 @@ async function read(reading: Reading, settingsOf: SettingsOf): Promise<void> {
   const hidden = address === undefined || isLoopback(address) || isPrivateNetwork(environment);
   const exposed = hidden ? undefined : address;
   reading.security = securityFrom(fixed.Security, exposed, places, problems);
+  reading.gossip = gossipFrom(fixed.Gossip, places, problems);
   checkZooKeeper(fixed.ZooKeeper, problems);
 }
 
 /** Call it only where there are no problems: then all keys are there. */
 function configFrom(file: string, reading: Reading): DataCenterConfig {
   const fixed = reading.fixed as { [N in keyof Fixed]: z.output<Fixed[N]> };
-  const { places, controllers, security, values } = reading;
+  const { places, controllers, security, gossip, values } = reading;
   return {
     file,
     places,
@@ -90,6 +93,7 @@ function configFrom(file: string, reading: Reading): DataCenterConfig {
     storagePath: resolvePath(places, fixed.DataCenter.storage_path),
     zookeeper: zookeeperFrom(fixed.ZooKeeper, controllers),
     security,
+    gossip,
     limits: fixed.Limits,
     otlpEndpoint: fixed.Telemetry.otlp_endpoint,
     controllers,
@@ -108,6 +112,7 @@ function readFixed(reading: Omit<Reading, 'fixed'>): SoundSections {
     DataCenter: one('DataCenter', sections.DataCenter),
     ZooKeeper: one('ZooKeeper', sections.ZooKeeper),
     Security: one('Security', sections.Security),
+    Gossip: one('Gossip', sections.Gossip),
     Limits: one('Limits', sections.Limits),
     Telemetry: one('Telemetry', sections.Telemetry),
     Controllers: one('Controllers', sections.Controllers),
@@ -124,6 +129,7 @@ function startReading(ini: IniFile, places: Places, environment: NodeJS.ProcessE
     unread: new Set<string>(),
     controllers: [],
     security: { mode: 'open' as const },
+    gossip: undefined,
   };
   return Object.assign(reading, { fixed: readFixed(reading) });
 }

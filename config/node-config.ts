@@ -12,6 +12,19 @@ export interface CoordinatorConfig {
 /** Who may call. `open` is allowed on loopback addresses only. Clients show what nodes ask for. */
 export type SecurityConfig = ClientCredentials;
 
+/** How a node gossips with the others of its data center. */
+export interface GossipConfig {
+  /** `ADDRESS:PORT` of members beside those that the coordinator lists. */
+  readonly join: readonly string[];
+  readonly profile: 'fast' | 'lan' | 'wan' | 'local';
+  /** UDP and TCP; 0 = any free one. Where another node has it, any free one too. */
+  readonly port: number;
+  /** Base64, the first one encrypts. Empty until the launcher's file was read. */
+  readonly keys: readonly string[];
+  /** Why there are no keys, and what to do. */
+  readonly problem?: string;
+}
+
 /** Everything one node process needs to know; `S` = the device's own settings. */
 export interface NodeConfig<S = unknown> {
   /** Folder of the installed product. Absolute. */
@@ -30,6 +43,8 @@ export interface NodeConfig<S = unknown> {
   /** Known to the nodes of this data center only: authenticates links between controllers and owns the znodes. */
   readonly secret: string;
   readonly limits: Limits;
+  /** Absent = it doesn't gossip. */
+  readonly gossip?: GossipConfig | undefined;
   readonly telemetry: {
     /** Base URL of the collector that takes traces as OTLP over HTTP; absent = no traces. */
     readonly otlpEndpoint?: string | undefined;

@@ -8,6 +8,7 @@ import { FractoryError, invalidArgument, messageOf, systemCodeOf } from '../runt
 import { checkName } from '../runtime/names.js';
 import { externalCoordinator } from './coordinator-choice.js';
 import type { ControllerConfig, DataCenterConfig } from './data-center-config.js';
+import { withKeys } from './gossip.js';
 import { loadConfig } from './loader.js';
 import type { CoordinatorConfig, NodeConfig } from './node-config.js';
 import type { SectionSchema } from './values.js';
@@ -44,6 +45,7 @@ export async function readNodeConfig<S extends SectionSchema>(
     security: config.security,
     secret: await readSecret(statePath, environment),
     limits: config.limits,
+    gossip: config.gossip && (await withKeys(config.gossip, statePath)),
     telemetry: { otlpEndpoint: config.otlpEndpoint },
     node: {
       name: checkName('--name', name),

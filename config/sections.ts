@@ -1,4 +1,5 @@
-import { flag, httpUrl, integer, list, oneOf, section, text } from './fields.js';
+import { endpoints, flag, httpUrl, integer, list, oneOf, section, SECRET, text } from './fields.js';
+import { gossipKeys } from './gossip.js';
 import { limitsSection } from './limits.js';
 
 /** The sections that every ini file may have, by name. Those of controllers come on top: `controller-section.ts`. */
@@ -28,6 +29,19 @@ export const sections = {
     ca_path: text().optional(),
     certificate_path: text().optional(),
     key_path: text().optional(),
+  }),
+  Gossip: section({
+    /** Nodes find out by gossip, too, who of them has died. */
+    enabled: flag().default(false),
+    /** Members of the gossip beside those that the coordinator lists: ADDRESS:PORT, ... */
+    join: endpoints().optional(),
+    profile: oneOf('fast', 'lan', 'wan', 'local').default('fast'),
+    /** UDP and TCP. The first node at an address gets it, the others any free one; 0 = any for all. */
+    port: integer(0, 65_535).default(0),
+    /** Base64, 16, 24 or 32 bytes each; the first one encrypts. */
+    key: gossipKeys().optional().meta(SECRET),
+    /** The same in a file. */
+    key_file: text().optional(),
   }),
   Limits: limitsSection,
   Telemetry: section({

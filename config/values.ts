@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 
 import { closest } from '../runtime/suggestion.js';
+import { isSecret } from './fields.js';
 import type { Problem } from './problems.js';
 
 /** Where a value came from. */
@@ -61,7 +62,8 @@ export function readSection<S extends SectionSchema>(
     fromEnvironment.add(key);
   }
   const result = schema.safeParse(given);
-  const context = { source, given, fromEnvironment, known: [...keys, ...foreign] };
+  const secrets = new Set(keys.filter((key) => isSecret(schema.shape?.[key])));
+  const context = { source, given, fromEnvironment, known: [...keys, ...foreign], secrets };
   if (!result.success)
     return {
       value: undefined,
@@ -75,7 +77,12 @@ export function readSection<S extends SectionSchema>(
     return {
       section: source.section,
       key,
-      value: origin === 'default' ? (parsed[key] ?? null) : given[key],
+      value:
+        origin === 'default'
+          ? (parsed[key] ?? null)
+          : isSecret(schema.shape?.[key])
+            ? HIDDEN
+            : given[key],
       origin,
       variable: variableOf(source.section, key),
     };
@@ -97,7 +104,12 @@ interface IssueContext {
   readonly given: RawSection;
   readonly fromEnvironment: ReadonlySet<string>;
   readonly known: readonly string[];
+  /** Keys whose values nobody is to see. */
+  readonly secrets: ReadonlySet<string>;
 }
+
+/** Shown instead of a secret. */
+const HIDDEN = '(hidden)';
 
 function problemsOf(issue: z.core.$ZodIssue, context: IssueContext): Problem[] {
   const { source, given, known } = context;
@@ -114,7 +126,8 @@ function problemsOf(issue: z.core.$ZodIssue, context: IssueContext): Problem[] {
   const key = issue.path.map(String).join('.');
   const where = context.fromEnvironment.has(key) ? ` in ${variableOf(source.section, key)}` : '';
   const expected = issue.message.replace(/^expected /, '');
-  return [{ section: source.section, key, expected, found: foundText(given[key]) + where }];
+  const found = context.secrets.has(key) ? HIDDEN : foundText(given[key]);
+  return [{ section: source.section, key, expected, found: found + where }];
 }
 
 /** A value as people wrote it. */

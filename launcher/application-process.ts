@@ -9,11 +9,10 @@ import { sleep } from '../runtime/deadline.js';
 import { unavailable } from '../runtime/errors.js';
 import type { Coordinator } from '../zookeeper/coordinator.js';
 import type { CommandContext } from './command-context.js';
-import { ExitCode } from './exit-codes.js';
 import { HealthProbe } from './health-probe.js';
 import { withCoordinator } from './running-data-center.js';
 import type { RunningDataCenter } from './running-data-center.js';
-import { exitCodeOf } from './child-exit.js';
+import { exitCodeInOurStead } from './child-exit.js';
 
 /** Files beside the applications that are none. */
 const NOT_APPLICATIONS = new Set(['index']);
@@ -94,22 +93,6 @@ export async function runApplications(
     stdio: 'inherit',
     env: childEnvironment(credentials),
   });
-  const { interruption } = context;
-  interruption.handle();
-  let late: NodeJS.Timeout | undefined;
-  const passOn = (): void => {
-    const { by } = interruption;
-    if (by !== 'SIGINT') child.kill(by);
-    else late = setTimeout(() => child.kill(by), CANCELLING_MS);
-  };
-  const forget = interruption.onForce(() => child.kill('SIGKILL'));
-  interruption.signal.addEventListener('abort', passOn, { once: true });
-  try {
-    const code = await exitCodeOf(child);
-    return interruption.by === 'SIGINT' ? ExitCode.interrupted : code;
-  } finally {
-    forget();
-    clearTimeout(late);
-    interruption.signal.removeEventListener('abort', passOn);
-  }
+  const signals = { onForce: 'SIGKILL', ctrlCAfterMs: CANCELLING_MS } as const;
+  return exitCodeInOurStead(child, context.interruption, signals);
 }

@@ -27,7 +27,7 @@ import { plannedCommands, withPreferredPort } from './node-commands.js';
 import { claimFolder } from './folder-claim.js';
 import type { Reporter } from './reporter.js';
 import type { LiveProcess, RunRecorder } from './run-recorder.js';
-import { ensureSecret } from './secret.js';
+import { ensureGossipKey, ensureSecret } from './secret.js';
 import { allServing } from './serving-watch.js';
 import { Supervisor } from './supervisor.js';
 import { unmetNeeds } from './unmet-needs.js';
@@ -71,18 +71,22 @@ export class DataCenterRun {
   readonly #control = new ControlServer();
   #roster: Roster | undefined;
   #recorder: RunRecorder | undefined;
+  /** Who is waited for at the start, and why, if that is known. */
+  #waitingFor: () => string = () => '';
 
   constructor(options: DataCenterRunOptions) {
-    const { config, reporter } = options;
+    const { config, coordination, reporter } = options;
     this.#options = options;
+    const record = (): void => {
+      void this.#recordProcesses().catch((error: unknown) => {
+        reporter.warn(`the run file can't be written: ${String(error)}`);
+      });
+    };
+    coordination.onChange(record);
     this.#logs = new LogFiles(config.places.statePath);
     this.#supervisor = new Supervisor({
       stopGraceMs: config.limits.shutdown_grace_ms + EXTRA_GRACE_MS,
-      onChange: () => {
-        void this.#recordProcesses().catch((error: unknown) => {
-          reporter.warn(`the run file can't be written: ${String(error)}`);
-        });
-      },
+      onChange: record,
       onNotice: (text) => {
         reporter.warn(text);
       },
@@ -115,6 +119,7 @@ export class DataCenterRun {
       }),
     );
     await ensureSecret(statePath);
+    if (config.gossip?.keys.length === 0) await ensureGossipKey(statePath);
     if (coordination.notice !== undefined) reporter.note(coordination.notice);
     this.#stopper.add(() => coordination.stop());
     const coordinator = await coordination.prepare(await readSecret(statePath));
@@ -156,7 +161,11 @@ export class DataCenterRun {
         return this.#watch(coordinator, signal);
       },
       interruption.signal,
-    );
+    ).catch((error: unknown) => {
+      throw error instanceof FractoryError && error.code === status.DEADLINE_EXCEEDED
+        ? tooSlow(error, this.#waitingFor())
+        : error;
+    });
   }
 
   async #watch(where: CoordinatorConfig, signal: AbortSignal): Promise<MemberStatus[]> {
@@ -174,10 +183,13 @@ export class DataCenterRun {
     await roster.start(CONNECT_TIMEOUT_MS);
     const children = this.#supervisor.children();
     reporter.progress(`${where.kind} is up; waiting for ${String(children.length)} nodes`);
+    let missing = children.map(({ command }) => command.name);
+    this.#waitingFor = () => describeMissing(missing, roster, probe);
     const statuses = await allServing({
       ...{ coordinator: roster.coordinator, probe, signal },
       expected: children.map(({ command, pid }) => ({ name: command.name, pid })),
       onServing: (member, waiting) => {
+        missing = [...waiting];
         const rest = waiting.length === 0 ? '' : `; waiting for ${waiting.join(', ')}`;
         reporter.progress(`${member} is serving${rest}`);
       },
@@ -187,7 +199,7 @@ export class DataCenterRun {
       new LauncherControl({
         ...{ supervisor: this.#supervisor, roster, probe, secret, security: config.security },
         graceMs: config.limits.shutdown_grace_ms,
-        servers: () => this.#options.coordination.processes(),
+        coordination: this.#options.coordination,
       }),
     );
     return statuses;
@@ -235,4 +247,22 @@ export class DataCenterRun {
       .map(({ name, pid }) => ({ name, kind: 'zookeeper' as const, pid }));
     return [...servers, ...nodes];
   }
+}
+
+function tooSlow(cause: FractoryError, waitingFor: string): FractoryError {
+  if (waitingFor === '') return cause;
+  const text = `${cause.message}; not there: ${waitingFor}`;
+  return new FractoryError(cause.code, cause.reason, text, { cause });
+}
+
+/** All of them, and what the first that can't be reached says: the others have mostly the same to say. */
+function describeMissing(names: readonly string[], roster: Roster, probe: HealthProbe): string {
+  const complaints = roster
+    .members()
+    .filter(({ id }) => names.includes(id))
+    .flatMap(({ id, address }) => {
+      const complaint = probe.complaintOf(address);
+      return complaint === undefined ? [] : [`${id} at ${address} can't be reached: ${complaint}`];
+    });
+  return [names.join(', '), ...complaints.slice(0, 1)].join('; ');
 }

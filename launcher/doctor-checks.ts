@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { systemEnvironment } from '../config/search-path.js';
 import { zookeeperEnvironment } from '../config/zookeeper-environment.js';
 import { Ensemble } from '../zookeeper/ensemble.js';
-import { messageOf } from '../runtime/errors.js';
+import { messageOf, systemCodeOf } from '../runtime/errors.js';
 import { ConfigError } from '../config/problems.js';
 import type { CommandContext } from './command-context.js';
 import { RunFile } from './run-file.js';
@@ -149,8 +149,9 @@ async function program(
     const options = { timeout: COMMAND_TIMEOUT_MS, env: systemEnvironment() };
     const { stdout, stderr } = await run(command, [versionOption], options);
     return { subject, state: 'ok', found: (stdout + stderr).trim() };
-  } catch {
-    return { subject, state: 'optional', found: 'not installed', mend };
+  } catch (error) {
+    const found = systemCodeOf(error) === 'ENOENT' ? 'not installed' : messageOf(error);
+    return { subject, state: 'optional', found, mend };
   }
 }
 

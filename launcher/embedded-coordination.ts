@@ -34,6 +34,10 @@ export class EmbeddedCoordination implements Coordination {
     return Promise.resolve();
   }
 
+  onChange(): void {
+    // It has no processes that come and go.
+  }
+
   processes(): [] {
     return [];
   }

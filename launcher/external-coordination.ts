@@ -21,6 +21,10 @@ export class ExternalCoordination implements Coordination {
     return Promise.resolve();
   }
 
+  onChange(): void {
+    // It has no processes that come and go.
+  }
+
   processes(): [] {
     return [];
   }

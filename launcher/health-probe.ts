@@ -14,6 +14,8 @@ export type MemberState =
 export class HealthProbe {
   readonly #channels: ChannelPool;
   readonly #security: SecurityConfig;
+  /** By address, of those that could not be reached when they were asked last. */
+  readonly #complaints = new Map<string, string>();
 
   constructor(security: SecurityConfig) {
     this.#security = security;
@@ -28,12 +30,20 @@ export class HealthProbe {
         metadataOf(this.#security),
         { deadline: Date.now() + timeoutMs },
         (error, response) => {
-          if (error) resolve('UNREACHABLE');
-          else if (response.status === ServingStatus.SERVING) resolve('SERVING');
+          this.#complaints.delete(address);
+          if (error) {
+            this.#complaints.set(address, error.details);
+            resolve('UNREACHABLE');
+          } else if (response.status === ServingStatus.SERVING) resolve('SERVING');
           else resolve('NOT_SERVING');
         },
       );
     });
+  }
+
+  /** Why a member could not be reached when it was asked last; undefined if it was. */
+  complaintOf(address: string): string | undefined {
+    return this.#complaints.get(address);
   }
 
   close(): void {

@@ -1,4 +1,4 @@
-import { createReadStream, watch } from 'node:fs';
+import { watch } from 'node:fs';
 import { mkdir, open, readdir, rename, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
@@ -113,17 +113,6 @@ async function readRange(file: string, start: number, end: number): Promise<stri
   } finally {
     await handle.close();
   }
-}
-
-/** Reads all lines of a log, oldest first. */
-export async function* readLines(file: string): AsyncGenerator<string> {
-  let rest = '';
-  for await (const chunk of createReadStream(file, { encoding: 'utf8' })) {
-    const lines = (rest + String(chunk)).split('\n');
-    rest = lines.pop() ?? '';
-    yield* lines;
-  }
-  if (rest !== '') yield rest;
 }
 
 /** Hears lines as they are appended to the logs of a folder, also to logs that don't exist yet. */

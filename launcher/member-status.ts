@@ -1,5 +1,6 @@
 import { leaderOf } from '../zookeeper/coordinator.js';
 import type { Member } from '../zookeeper/coordinator.js';
+import type { GossipWord } from './gossip-views.js';
 import type { HealthProbe, MemberState } from './health-probe.js';
 import { formatTable } from './table.js';
 
@@ -13,6 +14,8 @@ export interface MemberStatus {
   /** Decimal text: 64 bits don't fit into a JSON number. "0" = not registered. */
   readonly epoch: string;
   readonly state: MemberState;
+  /** How it is by gossip; absent where nobody gossips. */
+  readonly gossip?: GossipWord;
 }
 
 /** A node process that the launcher knows of. */
@@ -55,9 +58,10 @@ export function describeMember(
   return { id, type, address, pid, leader, epoch: String(epoch), state };
 }
 
-/** The table that `up` and `status` show. */
+/** The table that `up` and `status` show; where nodes gossip with what they say of each other. */
 export function memberTable(statuses: readonly MemberStatus[]): string {
-  const rows = statuses.map(({ id, type, address, leader, epoch, pid, state }) => [
+  const gossips = statuses.some(({ gossip }) => gossip !== undefined);
+  const rows = statuses.map(({ id, type, address, leader, epoch, pid, state, gossip = '-' }) => [
     id,
     type,
     address === '' ? '-' : address,
@@ -65,6 +69,8 @@ export function memberTable(statuses: readonly MemberStatus[]): string {
     epoch === '0' ? '-' : epoch,
     String(pid),
     state,
+    ...(gossips ? [gossip] : []),
   ]);
-  return formatTable(['MEMBER', 'TYPE', 'ADDRESS', 'LEADER', 'EPOCH', 'PID', 'STATE'], rows);
+  const header = ['MEMBER', 'TYPE', 'ADDRESS', 'LEADER', 'EPOCH', 'PID', 'STATE'];
+  return formatTable(gossips ? [...header, 'GOSSIP'] : header, rows);
 }

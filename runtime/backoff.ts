@@ -1,3 +1,5 @@
+import type { Random } from './seeded-random.js';
+
 export interface BackoffOptions {
   /** Delay before the second attempt, ms. Default 50. */
   readonly initialMs?: number;
@@ -13,7 +15,7 @@ export interface BackoffOptions {
 export function backoffMs(
   attempt: number,
   options: BackoffOptions = {},
-  random: () => number = Math.random,
+  random: Random = Math.random,
 ): number {
   const { initialMs = 50, maxMs = 2000, factor = 2, jitter = 0.2 } = options;
   const base = Math.min(maxMs, initialMs * factor ** (attempt - 1));

@@ -11,9 +11,12 @@ export type Reachability = 'accepted' | 'refused' | 'silent';
 /** @param address host:port; an IPv6 host in brackets */
 export function reach(address: string, timeoutMs: number): Promise<Reachability> {
   const colon = address.lastIndexOf(':');
+  const port = Number(address.slice(colon + 1));
+  // Nobody can listen there; `connect` would throw.
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) return Promise.resolve('silent');
   const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
   return new Promise((resolve) => {
-    const socket = connect({ host, port: Number(address.slice(colon + 1)) });
+    const socket = connect({ host, port });
     const done = (found: Reachability): void => {
       clearTimeout(timer);
       socket.destroy();

@@ -1,4 +1,5 @@
 import sharp from 'sharp';
+import type { Random } from '../../runtime/seeded-random.js';
 
 /** What the painter can draw; the labels of the model `shapes`. */
 export const SHAPES = ['circle', 'square', 'triangle', 'star'] as const;
@@ -19,7 +20,7 @@ type Colour = readonly [number, number, number];
  */
 export async function paintShape(
   shape: Shape,
-  random: () => number = Math.random,
+  random: Random = Math.random,
   sizePx = 192,
 ): Promise<Buffer> {
   const between = (from: number, to: number): number => from + random() * (to - from);
@@ -51,7 +52,7 @@ function outlineOf(
   return `<polygon points="${points.join(' ')}"/>`;
 }
 
-function colours(random: () => number): readonly [ink: Colour, paper: Colour] {
+function colours(random: Random): readonly [ink: Colour, paper: Colour] {
   const colour = (): Colour => [byte(random), byte(random), byte(random)];
   for (;;) {
     const [ink, paper] = [colour(), colour()];
@@ -60,6 +61,6 @@ function colours(random: () => number): readonly [ink: Colour, paper: Colour] {
   }
 }
 
-function byte(random: () => number): number {
+function byte(random: Random): number {
   return Math.floor(random() * 256);
 }

@@ -234,6 +234,7 @@ const STANDINGS = {
   suspected: Standing.SUSPECTED,
   ejected: Standing.EJECTED,
   probed: Standing.PROBED,
+  dead: Standing.DEAD,
 } as const;
 
 function listMembers(kernel: KernelAccess, { type }: ListMembersRequest): ListMembersResponse {

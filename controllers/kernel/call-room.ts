@@ -15,6 +15,11 @@ export class CallRoom {
     this.#what = what;
   }
 
+  /** Calls under way. */
+  get inside(): number {
+    return this.#inside;
+  }
+
   /** Throws RESOURCE_EXHAUSTED with word when to come again where there is no room; call what it returns once, when the call has ended. */
   readonly enter = (): (() => void) => {
     if (this.#inside >= this.#most)

@@ -2,6 +2,7 @@ import type { Invocation } from '../../protos/gen/fractory/v1/controller.js';
 import { ControllerServiceService } from '../../protos/gen/fractory/v1/controller.js';
 import type {
   ConnectResponse,
+  DescribeGossipResponse,
   DescribeResponse,
   DrainRequest,
   DrainResponse,
@@ -37,6 +38,8 @@ export interface NodeFacts {
   readonly limits: Readonly<Record<string, number>>;
   readonly leads: () => boolean;
   readonly coordinated: () => boolean;
+  /** Members as gossip has them here. */
+  readonly gossip: () => DescribeGossipResponse;
   /** host:port of `GET /metrics`; empty before the node has registered. */
   readonly metricsAddress: () => string;
 }
@@ -65,6 +68,7 @@ export function controllerService(facts: NodeFacts, parts: ControllerParts): Typ
       ...capabilityHandlers(objects),
       ...memory.handlers,
       describe: unary((): DescribeResponse => describe(facts, objects.epoch)),
+      describeGossip: unary((): DescribeGossipResponse => facts.gossip()),
       drain: unary(
         async ({ graceMs }: DrainRequest, { metadata }): Promise<DrainResponse> => {
           security.checkController(metadata, 'a drain is');

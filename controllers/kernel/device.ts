@@ -11,10 +11,10 @@ import type { OperationDescription } from '../../protos/gen/fractory/v1/operatio
 import type { Adaptor } from '../../services/adaptor.js';
 import type { Member } from '../../zookeeper/coordinator.js';
 import type { TypedService } from './calls.js';
-import type { MemberKey } from './directory.js';
+import type { MemberKey, PeerStanding } from './directory.js';
 import type { Settle } from './link.js';
 import type { MemoryAccess } from './memory/access.js';
-import type { Observation, Standing } from './outliers.js';
+import type { Observation } from './outliers.js';
 import type { Outcome, ReplyPair } from './capabilities/objects.js';
 
 /** A generated gRPC client class. */
@@ -103,7 +103,7 @@ export interface KernelAccess {
   /** Tells what was seen of a member in the course of a run: those that do worse than others of their type are passed over. */
   observe(member: MemberKey, observation: Observation): void;
   /** Where a member stands with this node. */
-  standingOf(member: MemberKey): Standing | 'suspected';
+  standingOf(member: MemberKey): PeerStanding;
   /** The member of a type to use next; UNAVAILABLE if there is none. */
   pick(type: string): Member;
   /** Prefers others to this member for a while. */

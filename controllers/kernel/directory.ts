@@ -6,7 +6,7 @@ import { closest } from '../../runtime/suggestion.js';
 import { leaderOf } from '../../zookeeper/coordinator.js';
 import type { Coordinator, Member } from '../../zookeeper/coordinator.js';
 import { Outliers } from './outliers.js';
-import type { Observation, OutliersOptions, Standing } from './outliers.js';
+import type { Observation, Standing } from './outliers.js';
 
 /** How long a member is passed over after a call to it failed, unless it registers again. */
 const SUSPECT_MS = 3000;
@@ -20,6 +20,12 @@ export interface MemberKey {
   readonly id: string;
   readonly epoch: bigint;
 }
+
+/** Where a member stands with this node; what comes later here goes before. */
+export type PeerStanding = Standing | 'suspected' | 'dead';
+
+/** Hears when a member is passed over for what it does or what gossip says, and when it is taken back. */
+type OnStanding = (member: MemberKey, standing: Standing | 'dead', cause: string) => void;
 
 const keyOf = ({ id, epoch }: MemberKey): string => `${id}@${String(epoch)}`;
 
@@ -40,20 +46,22 @@ export class Directory {
   readonly #suspectedAtMs = new Map<string, number>();
   readonly #brokeAtMs = new Map<string, number>();
   readonly #byType = new Map<string, readonly Member[]>();
-  readonly #seenTypes = new Set<string>();
+  /** When a member of a type was last registered, monotonic ms; of those that are there, when the members last changed. */
+  readonly #lastSeenMs = new Map<string, number>();
+  #present: ReadonlySet<string> = new Set();
   readonly #leaving = new Map<string, Leaving>();
   readonly #stopListening: () => void;
   readonly #listeners = new Set<() => void>();
   readonly #outliers: Outliers;
+  readonly #onStanding: OnStanding;
+  /** Lives of members that gossip holds for gone; those among them that are listed, as they were told. */
+  readonly #gone = new Set<string>();
+  readonly #toldGone = new Map<string, Member>();
 
-  /** `onStanding` hears when a member is passed over for what it does, and when it is taken back. */
-  constructor(
-    coordinator: Coordinator,
-    clock: Clock,
-    onStanding: OutliersOptions['onChange'] = () => undefined,
-  ) {
+  constructor(coordinator: Coordinator, clock: Clock, onStanding: OnStanding = () => undefined) {
     this.#coordinator = coordinator;
     this.#clock = clock;
+    this.#onStanding = onStanding;
     const count = (type: string): number => this.#ofType(type).length;
     this.#outliers = new Outliers({ clock, count, onChange: onStanding });
     this.#see();
@@ -71,6 +79,11 @@ export class Directory {
 
   leader(type: string): Member | undefined {
     return leaderOf(this.members(), type);
+  }
+
+  /** Who leads a type, or will, where the one that leads has said that it leaves. */
+  nextLeader(type: string): Member | undefined {
+    return leaderOf(this.#ofType(type), type);
   }
 
   /** A member in this life: registered, or leaving. */
@@ -135,14 +148,15 @@ export class Directory {
 
   /**
    * The member of a type to use next: the leader where only it serves, else each in turn. Suspected members, and those that do worse than the others,
-   * come only if there is no other, or as a probe. UNAVAILABLE if there is none, or the link to the leader has just broken and another stands by.
+   * come only if there is no other, or as a probe; those that gossip holds for gone only if it does so of all. UNAVAILABLE if there
+   * is none, or the link to the leader has just broken and another stands by.
    */
   pick(type: string): Member {
     const members = this.#ofType(type);
     const first = members[0];
     if (!first) throw this.#missing(type);
     if (first.routing === 'leader') return this.#leading(members, leaderOf(members, type) ?? first);
-    const trusted = this.#trusted(members);
+    const trusted = this.#trusted(this.#withoutGone(members));
     const probed = this.#outliers.probe(trusted);
     if (probed) return probed;
     const choice = this.#outliers.usable(trusted);
@@ -156,20 +170,38 @@ export class Directory {
     this.#brokeAtMs.set(keyOf(member), this.#clock.monotonicMs());
   }
 
+  /**
+   * Gossip says that this life of a member is over, or that it isn't. Where routing leaves a choice it is passed over for as long, unless
+   * gossip says so of all. Who leads, the coordinator alone decides: it counts as a link that broke.
+   */
+  judge(member: MemberKey, state: 'alive' | 'dead' | 'left'): void {
+    const key = keyOf(member);
+    if (state === 'alive') {
+      this.#gone.delete(key);
+      // Calls broke because it was away.
+      this.#suspectedAtMs.delete(key);
+    } else this.#gone.add(key);
+    this.#tellGone(state);
+    if (state === 'dead' && this.find(member)?.routing === 'leader') this.broke(member);
+    for (const listener of [...this.#listeners]) listener();
+  }
+
   /** A call to this member failed: others are preferred for a while. */
   suspect(member: MemberKey): void {
     this.#suspectedAtMs.set(keyOf(member), this.#clock.monotonicMs());
     this.observe(member, { kind: 'failed' });
   }
 
-  /** What was seen of a member, whom the routing of its type leaves a choice; see `Outliers`. */
+  /** What was seen of a member, whom the routing of its type leaves a choice; see `Outliers`. What fails at one that is gone by gossip says nothing of how well it works. */
   observe(member: MemberKey, observation: Observation): void {
+    if (this.#gone.has(keyOf(member))) return;
     const found = this.find(member);
     if (found?.routing === 'any') this.#outliers.observe(found, observation);
   }
 
   /** Where a member stands with this node. */
-  standingOf(member: MemberKey): Standing | 'suspected' {
+  standingOf(member: MemberKey): PeerStanding {
+    if (this.#gone.has(keyOf(member))) return 'dead';
     return this.isSuspected(member) ? 'suspected' : this.#outliers.standingOf(member);
   }
 
@@ -218,7 +250,9 @@ export class Directory {
 
   /** A name that is nearly that of a type that has been here, and never was here itself, is a typing error: no use to wait for it. */
   #missing(type: string): FractoryError {
-    const meant = this.#seenTypes.has(type) ? undefined : closest(type, this.#seenTypes);
+    const lastSeenMs = this.#lastSeenMs.get(type);
+    if (lastSeenMs !== undefined) return noMember(type, this.#clock.monotonicMs() - lastSeenMs);
+    const meant = closest(type, this.#lastSeenMs.keys());
     if (meant === undefined) return noMember(type);
     return new FractoryError(
       status.NOT_FOUND,
@@ -236,6 +270,31 @@ export class Directory {
     });
   }
 
+  /** Tells of those that are listed and gone by gossip, and that are one of both no more. */
+  #tellGone(state: string): void {
+    if (this.#gone.size === 0 && this.#toldGone.size === 0) return;
+    const gone = new Map(
+      this.members().flatMap((one) => (this.#gone.has(keyOf(one)) ? [[keyOf(one), one]] : [])),
+    );
+    for (const [key, member] of this.#toldGone) {
+      if (gone.has(key)) continue;
+      this.#toldGone.delete(key);
+      const cause = this.#gone.has(key) ? 'its life is over' : `${state} by gossip`;
+      this.#onStanding(member, this.#outliers.standingOf(member), cause);
+    }
+    for (const [key, member] of gone) {
+      if (this.#toldGone.has(key)) continue;
+      this.#toldGone.set(key, member);
+      this.#onStanding(member, 'dead', `${state} by gossip`);
+    }
+  }
+
+  #withoutGone(members: readonly Member[]): readonly Member[] {
+    if (this.#gone.size === 0) return members;
+    const present = members.filter((member) => !this.#gone.has(keyOf(member)));
+    return present.length > 0 ? present : members;
+  }
+
   #trusted(members: readonly Member[]): readonly Member[] {
     if (this.#suspectedAtMs.size === 0) return members;
     const trusted = members.filter((member) => !this.isSuspected(member));
@@ -243,7 +302,10 @@ export class Directory {
   }
 
   #see(): void {
-    for (const { type } of this.members()) this.#seenTypes.add(type);
+    const before = this.#present;
+    this.#present = new Set(this.members().map(({ type }) => type));
+    const nowMs = this.#clock.monotonicMs();
+    for (const type of [...before, ...this.#present]) this.#lastSeenMs.set(type, nowMs);
   }
 
   #forgetGone(): void {
@@ -252,15 +314,24 @@ export class Directory {
       if (!known.has(key)) this.#suspectedAtMs.delete(key);
     for (const key of [...this.#brokeAtMs.keys()]) if (!known.has(key)) this.#brokeAtMs.delete(key);
     this.#outliers.retain(known);
+    this.#tellGone('dead');
   }
 }
 
-function noMember(type: string): FractoryError {
+/** `missingMs`: how long ago the last one went. */
+function noMember(type: string, missingMs?: number): FractoryError {
+  const since =
+    missingMs === undefined
+      ? ''
+      : ` (the last one went ${String(Math.round(missingMs / 1000))} s ago)`;
   return unavailable(
     'NO_MEMBER',
-    `no ${type} node is registered; ./datacenter status lists those that are`,
+    `no ${type} node is registered${since}; ./datacenter status lists those that are`,
     {
-      metadata: { type },
+      metadata: {
+        type,
+        ...(missingMs === undefined ? {} : { missing_ms: String(Math.round(missingMs)) }),
+      },
     },
   );
 }

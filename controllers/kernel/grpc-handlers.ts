@@ -31,6 +31,8 @@ export interface CallRules {
   readonly maxBudgetMs: number;
   /** Aborts when the node's grace period is over. */
   readonly stopping: AbortSignal;
+  /** Calls that come now wait for it before they are checked; see `Leadership.servesSoon`. Default: none does. */
+  readonly ready?: () => Promise<void> | undefined;
   /** Throws if the caller may not call this method now. */
   readonly check: (method: string, metadata: Metadata) => void;
   /** Whether the caller is a controller of this data center. Default: nobody is. */
@@ -129,6 +131,8 @@ async function serveCall(
   let code = 'OK';
   let message = '';
   try {
+    const ready = rules.ready?.();
+    if (ready) await Promise.race([scope.aborted, ready]);
     rules.check(method, call.metadata);
     leave = rules.enter?.();
     const worked = span ? span.run(() => work(scope.context)) : work(scope.context);

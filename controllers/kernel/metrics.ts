@@ -1,7 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
-import type { Standing } from './outliers.js';
 import { Standings } from './standings.js';
+import type { ToldStanding } from './standings.js';
 import { WireTotals } from './wire-counts.js';
 
 /** Seconds; buckets as OpenTelemetry's conventions have them for RPCs. */
@@ -98,7 +98,7 @@ export class KernelMetrics {
   }
 
   /** A member is passed over, probed or taken back. */
-  stands(peer: string, standing: Standing): void {
+  stands(peer: string, standing: ToldStanding): void {
     this.#standings.set(peer, standing);
   }
 

@@ -20,6 +20,7 @@ import type { NodeFacts } from './controller-service.js';
 import type { Device, DeviceContext, KernelAccess, MakeDevice } from './device.js';
 import { Directory } from './directory.js';
 import { Draining } from './draining.js';
+import { NodeGossip } from './gossip/node.js';
 import { Grants } from './grants.js';
 import type { CallRules } from './grpc-handlers.js';
 import { Kernel } from './kernel.js';
@@ -55,10 +56,12 @@ export class FractoryNode<S> {
   readonly #stopper = new Stopper();
   readonly #stopping = new AbortController();
   readonly #draining: Draining;
+  readonly #calls: CallRoom;
   readonly #rooms: NonNullable<CallRules['rooms']>;
   readonly #security: Security;
   readonly #channels: ChannelPool;
   readonly #directory: Directory;
+  readonly #gossip: NodeGossip;
   readonly #objects: ObjectTable;
   readonly #kernel: Kernel;
   readonly #links: Links;
@@ -88,6 +91,7 @@ export class FractoryNode<S> {
       ...{ options: linkOptions, credentials: this.#security.channelCredentials() },
       interceptors: [this.#security.interceptor(), ...tracingInterceptors(this.#tracer)],
     });
+    this.#calls = new CallRoom(limits.max_invocations, 'calls under way');
     this.#directory = new Directory(parts.coordinator, systemClock, (member, standing, cause) => {
       this.#metrics.stands(member.id, standing);
       parts.log.info({ peer: member.id, standing, cause }, 'standing of a member changed');
@@ -99,6 +103,11 @@ export class FractoryNode<S> {
       data_center: dataCenter.name,
       member: node.name,
       type: node.type,
+    });
+    this.#gossip = new NodeGossip({
+      ...{ config: config.gossip, host: dataCenter.grpcIp, dataCenter: dataCenter.name },
+      ...{ member: node.name, type: node.type, directory: this.#directory, log: parts.log },
+      ...{ registry: this.#metrics.registry, underWay: () => this.#underWay },
     });
     this.#memory = new NodeMemory({
       ...{ dataCenter: dataCenter.name, member: node.name, objects: this.#objects },
@@ -116,7 +125,7 @@ export class FractoryNode<S> {
     this.#links = new Links({
       ...{ dataCenter: dataCenter.name, member: node.name, directory: this.#directory },
       ...{ channels: this.#channels, log: parts.log, wire: this.#metrics.wire.of },
-      epoch: () => this.#objects.epoch,
+      ...{ epoch: () => this.#objects.epoch, ready: () => this.#servesSoon() },
       onRelease: (release) => {
         this.#kernel.release(release);
       },
@@ -131,7 +140,7 @@ export class FractoryNode<S> {
     });
     this.#kernel.attach(this.#links);
     this.#rooms = {
-      calls: new CallRoom(limits.max_invocations, 'calls under way'),
+      calls: this.#calls,
       streams: new CallRoom(limits.max_invocations, 'streams of runs and watches'),
     };
     this.#draining = new Draining({
@@ -190,7 +199,12 @@ export class FractoryNode<S> {
     const stopServing = (): void => {
       server.setServing(false);
     };
-    return this.#draining.begin({ registration, device, stopServing }, graceMs);
+    const withdraw = async (): Promise<void> => {
+      await registration.withdraw();
+      void this.#gossip.leave();
+    };
+    const leaver = { registration: { withdraw }, device, stopServing };
+    return this.#draining.begin(leaver, graceMs);
   }
 
   /** Drains for `graceMs` at most (default: the limit `shutdown_grace_ms`), then ends what is left. Idempotent. */
@@ -250,9 +264,12 @@ export class FractoryNode<S> {
     const metrics = new MetricsServer(this.#metrics.registry);
     const metricsAddress = await metrics.start(dataCenter.grpcIp);
     this.#stopper.use(metrics);
+    const instance = randomUUID();
+    this.#stopper.use(this.#gossip);
+    const gossipAddress = await this.#gossip.start(instance, this.#address);
     const registration = await this.#coordinator.register({
       ...{ id: node.name, type: node.type, routing: node.routing, address: this.#address },
-      ...{ pid: process.pid, instance: randomUUID(), version: VERSION, metricsAddress },
+      ...{ pid: process.pid, instance, version: VERSION, metricsAddress, gossipAddress },
       dataAddress: this.#dataAddress,
       startedAt: new Date().toISOString(),
     });
@@ -276,6 +293,7 @@ export class FractoryNode<S> {
     const epoch = registration.member?.epoch ?? 0n;
     const leads = this.#leads;
     this.#metrics.leads.set(leads ? 1 : 0);
+    this.#gossip.registered(epoch);
     // Whoever leaves in good order finishes what it has begun: its life ends with its process.
     const isNewLife = epoch !== this.#objects.epoch && !this.#draining.hasBegun;
     if (isNewLife) {
@@ -347,7 +365,13 @@ export class FractoryNode<S> {
       leads: () => this.#leads,
       coordinated: () => this.#coordinator.state === 'connected',
       metricsAddress: () => this.#metricsAddress(),
+      gossip: () => this.#gossip.view(),
     };
+  }
+
+  /** Operations and calls. */
+  get #underWay(): number {
+    return this.#kernel.counts.running + this.#calls.inside;
   }
 
   get #leads(): boolean {
@@ -371,12 +395,18 @@ export class FractoryNode<S> {
         if (leaderOnly) this.#checkLeadership();
         else this.#draining.check(method);
       },
+      ...(leaderOnly && { ready: () => this.#servesSoon() }),
       track: this.#draining.track,
       rooms: this.#rooms,
       ended: (method, code, seconds) => {
         this.#metrics.calls.observe({ method, code }, seconds);
       },
     };
+  }
+
+  #servesSoon(): Promise<void> | undefined {
+    if (this.#config.node.routing !== 'leader' || this.#draining.hasBegun) return undefined;
+    return this.#leadership?.servesSoon();
   }
 
   #checkLeadership(): void {

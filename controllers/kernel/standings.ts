@@ -3,7 +3,10 @@ import type { Registry } from 'prom-client';
 
 import type { Standing } from './outliers.js';
 
-const ALL: readonly Standing[] = ['trusted', 'ejected', 'probed'];
+/** By what was seen of it in ordinary work, or `dead` by gossip, which goes before. */
+export type ToldStanding = Standing | 'dead';
+
+const ALL: readonly ToldStanding[] = ['trusted', 'ejected', 'probed', 'dead'];
 
 /** What a node's metrics tell of where other members stand with it. */
 export class Standings {
@@ -14,7 +17,7 @@ export class Standings {
     const registers = [registry];
     this.#standing = new Gauge({
       name: 'fractory_peer_standing',
-      help: '1 where a member stands with this one: trusted, ejected (passed over) or probed; only of members that were ejected once',
+      help: '1 where a member stands with this one: trusted, ejected (passed over), probed, or dead by gossip (passed over too); only of members that were passed over once',
       labelNames: ['peer', 'standing'],
       registers,
     });
@@ -26,7 +29,7 @@ export class Standings {
     });
   }
 
-  set(peer: string, standing: Standing): void {
+  set(peer: string, standing: ToldStanding): void {
     for (const one of ALL) this.#standing.set({ peer, standing: one }, one === standing ? 1 : 0);
     if (standing === 'ejected') this.#ejections.inc({ peer });
   }

@@ -1,46 +1,33 @@
 import { status } from '@grpc/grpc-js';
 
-import type { Failure, Value } from '../../protos/gen/fractory/v1/value.js';
-import { toFailure, toFractoryError } from '../../protos/status.js';
+import type { Value } from '../../protos/gen/fractory/v1/value.js';
+import { toFractoryError } from '../../protos/status.js';
 import { contentBytesOf } from '../../protos/values.js';
-import type { Limits } from '../../config/limits.js';
 import { backoffMs } from '../../runtime/backoff.js';
-import type { Clock } from '../../runtime/clock.js';
 import { sleep } from '../../runtime/deadline.js';
 import type { FractoryError } from '../../runtime/errors.js';
-import { budgetExhausted } from '../../runtime/errors.js';
-import type { Logger } from '../../runtime/logger.js';
 import { RetryBudget } from '../../runtime/retry-budget.js';
 import type { OperationResult } from '../../services/adaptor.js';
 import { KeptResult } from '../../services/content.js';
 import type { Activities } from './graph/activities.js';
-import { FAILURE_BUDGET_MS } from './graph/continuer.js';
-import type { Continuer, Origin } from './graph/continuer.js';
-import type { Rest } from './graph/continuation.js';
 import { stepIdOf } from './graph/step-id.js';
 import { KernelInvocationContext } from './invocation-context.js';
 import type { KeepOptions, KeptMemory, MemoryAccess } from './memory/access.js';
 import { memoriesIn } from './memory/value-content.js';
-import type { KernelMetrics } from './metrics.js';
 import { OnceSteps } from './once-steps.js';
-import { encodeReceipt, nowUs } from './receipts.js';
+import { nowUs } from './receipts.js';
 import { RememberedResults, resultKey } from './remembered-results.js';
 import type { Results, Travelling } from './results.js';
-import { endStep } from './spans.js';
+import { StepEnds } from './step-ends.js';
+import type { StepEndParts } from './step-ends.js';
+import { untilAborted } from './until-aborted.js';
 import { argumentsToPull, perform } from './work.js';
 import type { Work } from './work.js';
 
-export interface StepRunnerParts {
-  readonly member: string;
-  readonly epoch: () => bigint;
-  readonly limits: Limits;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly metrics: KernelMetrics;
+export interface StepRunnerParts extends StepEndParts {
   readonly memory: MemoryAccess;
   readonly results: Results;
   readonly activities: Activities;
-  readonly continuer: Continuer;
   readonly stopping: AbortSignal;
 }
 
@@ -50,6 +37,7 @@ const BACKOFF = { initialMs: 20, maxMs: 1000 };
 /** Performs admitted invocations, and has what comes next invoked with the result. */
 export class StepRunner {
   readonly #parts: StepRunnerParts;
+  readonly #ends: StepEnds;
   readonly #remembered: RememberedResults;
   readonly #retries: RetryBudget;
   readonly #once: OnceSteps;
@@ -58,6 +46,7 @@ export class StepRunner {
 
   constructor(parts: StepRunnerParts) {
     this.#parts = parts;
+    this.#ends = new StepEnds(parts);
     const { max_remembered_results, max_remembered_bytes } = parts.limits;
     this.#remembered = new RememberedResults(max_remembered_results, max_remembered_bytes);
     this.#retries = new RetryBudget({ clock: parts.clock });
@@ -105,7 +94,7 @@ export class StepRunner {
     const remembered = this.#recall(work);
     if (remembered) {
       work.reused = true;
-      this.#succeed(work, remembered);
+      this.#ends.succeed(work, remembered);
       return;
     }
     this.#running++;
@@ -117,13 +106,13 @@ export class StepRunner {
       if (result && !(result instanceof Promise) && !(result instanceof KeptResult)) {
         const { value, kept } = this.#parts.results.travelling(result, this.#keepOptions(work));
         this.#kept(work, kept);
-        this.#succeed(work, value);
+        this.#ends.succeed(work, value);
         this.#ended(work);
         return;
       }
       void this.#goOn(work, result, pulls);
     } catch (error) {
-      this.#fail(work, error);
+      this.#ends.fail(work, error);
       this.#ended(work);
     }
   }
@@ -141,10 +130,10 @@ export class StepRunner {
       else {
         this.#kept(work, kept);
         this.#remember(work, value, kept);
-        this.#succeed(work, value);
+        this.#ends.succeed(work, value);
       }
     } catch (error) {
-      this.#fail(work, error);
+      this.#ends.fail(work, error);
     } finally {
       unregister();
       this.#ended(work);
@@ -169,9 +158,9 @@ export class StepRunner {
       work.reused = !isFirst;
       const { value, kept } = await untilAborted(outcome, work.context.signal);
       work.heldBytes = kept ? Number(kept.memory.sizeBytes) : 0;
-      if (!work.released) this.#succeed(work, value);
+      if (!work.released) this.#ends.succeed(work, value);
     } catch (error) {
-      this.#fail(work, error);
+      this.#ends.fail(work, error);
     } finally {
       unregister();
       this.#ended(work);
@@ -343,51 +332,6 @@ export class StepRunner {
     const key = resultKey(step.run, step.step, invocation.capability.tag);
     this.#remembered.set(key, value, kept ? () => kept.isLive : undefined);
   }
-
-  #succeed(work: Work, value: Value): void {
-    const { invocation } = work;
-    const leftMs = work.deadlineMs - this.#parts.clock.monotonicMs();
-    if (leftMs <= 0 && invocation.onSuccess.length > 0) {
-      this.#fail(work, budgetExhausted('the time of the run was used up before the next step'));
-      return;
-    }
-    if (work.span) endStep(work.span, { ...work, result: value });
-    const rest = this.#rest(work, contentBytesOf(value), leftMs);
-    this.#parts.continuer.succeed(invocation.onSuccess, value, rest, originOf(work));
-  }
-
-  #fail(work: Work, thrown: unknown): void {
-    const { member, log, metrics, continuer, clock } = this.#parts;
-    const error = toFractoryError(thrown);
-    if (work.span) endStep(work.span, { ...work, error });
-    const operation = work.operation.spec.name;
-    metrics.failed.inc({ operation, reason: error.reason });
-    if (error.code === status.INTERNAL) log.error({ err: thrown, operation }, 'operation failed');
-    if (work.released) return;
-    if (work.invocation.onFailure.length === 0)
-      log.warn({ operation, reason: error.reason, error: error.message }, 'nobody is told');
-    const leftMs = work.deadlineMs - clock.monotonicMs();
-    const rest = this.#rest(work, 0, Math.max(leftMs, FAILURE_BUDGET_MS));
-    const step = stepIdOf(work.allowance) ?? operation;
-    const failure: Failure = toFailure(error, { step, member });
-    continuer.fail(work.invocation.onFailure, failure, rest);
-  }
-
-  #rest(work: Work, bytesOut: number, leftMs: number): Rest {
-    const { onFailure, shared, hops, traceparent, attempt } = work.invocation;
-    const receipts = this.#receipts(work, bytesOut);
-    const budgetMs = Math.max(1, Math.floor(leftMs));
-    return { onFailure, shared, receipts, hops, budgetMs, traceparent, attempt };
-  }
-
-  #receipts(work: Work, bytesOut: number): readonly Uint8Array[] {
-    const { member, epoch, metrics, limits } = this.#parts;
-    const computeUs = work.reused ? 0 : Math.max(0, nowUs() - work.startedAtUs - work.pullUs);
-    metrics.computeOf(work.operation.spec.name).observe(computeUs / 1e6);
-    const { receipts } = work.invocation;
-    if (receipts.length >= limits.max_receipts) return receipts;
-    return [...receipts, encodeReceipt(work, { member, epoch: epoch() }, computeUs, bytesOut)];
-  }
 }
 
 const TRANSIENT: ReadonlySet<number> = new Set([
@@ -396,46 +340,7 @@ const TRANSIENT: ReadonlySet<number> = new Set([
   status.ABORTED,
 ]);
 
-/** The result, or the reason of the abort if that comes first: an operation that doesn't listen is not waited for. */
-async function untilAborted<T>(result: T | Promise<T>, signal: AbortSignal): Promise<T> {
-  if (!(result instanceof Promise)) return result;
-  let stopListening = (): void => undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    const onAbort = (): void => {
-      reject(signal.reason as Error);
-    };
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    stopListening = () => {
-      signal.removeEventListener('abort', onAbort);
-    };
-  });
-  try {
-    return await Promise.race([result, aborted]);
-  } catch (error) {
-    discard(result);
-    throw error;
-  } finally {
-    stopListening();
-  }
-}
-
-/** A result that comes too late is given back. */
-function discard(late: Promise<unknown>): void {
-  late.then(
-    (result) => {
-      if (result instanceof KeptResult) void result.content[Symbol.asyncDispose]();
-    },
-    () => undefined,
-  );
-}
-
 /** Whether nobody may do it a second time; outside of runs nobody can tell one use from another. */
 function isDoneOnce({ operation, allowance, invocation }: Work): boolean {
   return !operation.spec.idempotent && allowance.step !== undefined && !!invocation.capability;
-}
-
-function originOf({ allowance: { step }, invocation }: Work): Origin | undefined {
-  const { capability, attempt } = invocation;
-  return step && capability ? { run: step.run, step: step.step, capability, attempt } : undefined;
 }

@@ -93,6 +93,7 @@ export class SharedOpens {
       })
       .finally(() => this.#opening.delete(key));
     this.#opening.set(key, opening);
+    // Whoever still waits for it hears of its failure; at its deadline nobody may.
     opening.catch(() => undefined);
     return opening;
   }

@@ -35,7 +35,7 @@ export function addRestart(program: Command, context: CommandContext): void {
   const command = program
     .command('restart')
     .description('restart members, one at a time: drain, stop, start, wait until it serves')
-    .argument('[members...]', 'such as storage-1; none with --rolling: all')
+    .argument('[members...]', 'such as storage-1 or zookeeper-2; none with --rolling: all')
     .option('--rolling', 'all members where none is named')
     .option('--timeout <seconds>', 'longest time until one serves again', seconds, 60)
     .option('--json', 'print one JSON object at the end')
@@ -46,6 +46,7 @@ export function addRestart(program: Command, context: CommandContext): void {
     });
   withExamples(command, [
     ['./datacenter restart storage-1', 'one member; followers of the type take over meanwhile'],
+    ['./datacenter restart zookeeper-2', 'one server, if the others are a majority without it'],
     ['./datacenter restart --rolling', 'all, followers before leaders, without a failed run'],
   ]);
 }
@@ -86,7 +87,7 @@ function tell(step: RestartResponse, terminal: Terminal, done: Restarted[]): voi
 }
 
 /** The socket of the launcher; FAILED_PRECONDITION where it isn't on this machine. */
-export function controlOf({ record, config }: RunningDataCenter): string {
+function controlOf({ record, config }: RunningDataCenter): string {
   if (record?.control !== undefined) return record.control;
   const text = record
     ? 'its launcher has no socket; ./datacenter logs launcher tells why'

@@ -6,9 +6,8 @@ import { status } from '@grpc/grpc-js';
 
 import { childEnvironment } from '../../config/node-environment.js';
 import { FractoryError, systemCodeOf } from '../../runtime/errors.js';
-import { exitCodeOf } from '../child-exit.js';
+import { exitCodeInOurStead } from '../child-exit.js';
 import type { CommandContext } from '../command-context.js';
-import { ExitCode } from '../exit-codes.js';
 import { RunFile } from '../run-file.js';
 import type { CommandLine } from './network-commands.js';
 
@@ -84,17 +83,5 @@ async function runThere(
 ): Promise<number> {
   const options = { stdio: 'inherit', detached: true, env: childEnvironment() } as const;
   const child = spawn(program, args, options);
-  interruption.handle();
-  const passOn = (): void => {
-    child.kill(interruption.by);
-  };
-  const forget = interruption.onForce(() => child.kill('SIGINT'));
-  interruption.signal.addEventListener('abort', passOn, { once: true });
-  try {
-    const code = await exitCodeOf(child);
-    return interruption.by === 'SIGINT' ? ExitCode.interrupted : code;
-  } finally {
-    forget();
-    interruption.signal.removeEventListener('abort', passOn);
-  }
+  return exitCodeInOurStead(child, interruption, { onForce: 'SIGINT' });
 }

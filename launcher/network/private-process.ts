@@ -5,8 +5,7 @@ import { status } from '@grpc/grpc-js';
 
 import { childEnvironment } from '../../config/node-environment.js';
 import { FractoryError, messageOf } from '../../runtime/errors.js';
-import { exitCodeOf } from '../child-exit.js';
-import { ExitCode } from '../exit-codes.js';
+import { exitCodeInOurStead } from '../child-exit.js';
 import type { Interruption } from '../interruption.js';
 import type { CommandLine } from './network-commands.js';
 import { checkPrograms, runProgram } from './program.js';
@@ -57,21 +56,7 @@ export async function runPrivately(
   );
   // What it says when it dies is told by its exit.
   child.stdin.on('error', () => undefined);
-  interruption.handle();
-  const passOn = (): void => {
-    child.kill(interruption.by);
-  };
-  const forget = interruption.onForce(() => {
-    child.kill('SIGINT');
-  });
-  interruption.signal.addEventListener('abort', passOn, { once: true });
-  try {
-    const code = await exitCodeOf(child);
-    return interruption.by === 'SIGINT' ? ExitCode.interrupted : code;
-  } finally {
-    forget();
-    interruption.signal.removeEventListener('abort', passOn);
-  }
+  return exitCodeInOurStead(child, interruption, { onForce: 'SIGINT' });
 }
 
 /** Names this process's mount namespace, so that the one within can tell that it is in another. */

@@ -1,9 +1,9 @@
 const UNITS: Readonly<Record<string, number>> = { '': 1, b: 1, kib: 1024, mib: 1024 ** 2 };
 
 /** Smallest payload: a whole picture has to fit. */
-export const MIN_PAYLOAD_BYTES = 256;
+const MIN_PAYLOAD_BYTES = 256;
 /** Largest payload: what a CNN node takes as a picture. */
-export const MAX_PAYLOAD_BYTES = 16 * 1024 ** 2;
+const MAX_PAYLOAD_BYTES = 16 * 1024 ** 2;
 
 export const DEFAULT_SIZES: readonly number[] = [1024, 64 * 1024, 1024 ** 2, 8 * 1024 ** 2];
 

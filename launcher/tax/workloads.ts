@@ -1,6 +1,7 @@
-import type { Graph, Step } from '../../protos/gen/fractory/v1/graph.js';
+import type { Graph } from '../../protos/gen/fractory/v1/graph.js';
 import type { Value } from '../../protos/gen/fractory/v1/value.js';
 import { textValue, integerValue, toPlain } from '../../protos/values.js';
+import { chain, step } from '../chain-graph.js';
 import { payloadName } from './payload.js';
 import type { Arm, GraphName } from './rows.js';
 
@@ -27,7 +28,7 @@ const linear: Workload = {
   graphFor: (payloadBytes) =>
     chain('tax-linear', [
       step('read', 'storage.read', fileArguments(payloadName(payloadBytes))),
-      step('complement', 'math.complement', {}),
+      step('complement', 'math.complement'),
       step('write', 'storage.write', fileArguments(outputName(payloadBytes))),
     ]),
   accepts: (result, payloadBytes) => sizeIn(result, 'sizeBytes', 'size') === payloadBytes,
@@ -52,7 +53,7 @@ const layered: Workload = {
         ...fileArguments(payloadName(payloadBytes)),
         ...(arm === 'star' && { proxy: integerValue(1n) }),
       }),
-      step('inspect', 'cnn.inspect', {}),
+      step('inspect', 'cnn.inspect'),
     ]),
   accepts: (result, payloadBytes) => sizeIn(result, 'bytes') === payloadBytes,
 };
@@ -66,20 +67,6 @@ export function outputName(payloadBytes: number): string {
 
 function fileArguments(name: string): Readonly<Record<string, Value>> {
   return { client: textValue(CLIENT), name: textValue(name) };
-}
-
-function step(id: string, operation: string, given: Readonly<Record<string, Value>>): Step {
-  const args = Object.entries(given).map(([name, value]) => ({ name, value }));
-  return { id, operation, arguments: args, timeoutMs: 0, retries: 0 };
-}
-
-/** Each step's result is the `input` of the next. */
-function chain(name: string, steps: Step[]): Graph {
-  const edges = steps.slice(1).map(({ id }, index) => ({
-    ...{ from: steps[index]?.id ?? '', to: id },
-    ...{ argument: '', onFailure: false },
-  }));
-  return { name, steps, edges };
 }
 
 /** A number in a JSON result, under the first of the names that is there. */

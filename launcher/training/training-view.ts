@@ -149,8 +149,13 @@ function epochLine(epoch: TrainingEpoch, epochs: number): string {
   const number = `${String(epoch.epoch).padStart(String(epochs).length)}/${String(epochs)}`;
   return (
     `epoch ${number}  loss ${epoch.trainingLoss.toFixed(3)}  validation ${percent(epoch.validationAccuracy)}` +
-    `  loss ${epoch.validationLoss.toFixed(3)}  ${durationText(epoch.seconds)}${epoch.best ? '  best' : ''}`
+    `  loss ${epoch.validationLoss.toFixed(3)}  ${epochTime(epoch.seconds)}${epoch.best ? '  best' : ''}`
   );
+}
+
+/** A short one to the hundredth: all of them would be `1 s` else. */
+function epochTime(seconds: number): string {
+  return seconds < 10 ? `${seconds.toFixed(2)} s` : durationText(seconds);
 }
 
 function epochJson(epoch: TrainingEpoch): Readonly<Record<string, unknown>> {

@@ -84,6 +84,7 @@ export class RunTable {
   /** Resolves when no run is under way, or at the abort of `signal`. */
   async whenIdle(signal: AbortSignal): Promise<void> {
     for (const run of this.#runs.values())
+      // Aborted or abandoned: nobody waits for that one any more.
       if (!run.ended) await run.whenEnded(signal).catch(() => undefined);
   }
 

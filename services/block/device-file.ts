@@ -3,8 +3,8 @@ import { open, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import { systemCodeOf } from '../../runtime/errors.js';
+import { syncFolder } from '../../runtime/folder-sync.js';
 import type { Logger } from '../../runtime/logger.js';
-import { syncFolder } from '../storage/durable.js';
 import { deviceDamaged, unusable } from './failures.js';
 import { ExtentTable } from './extent-table.js';
 import { Image } from './image.js';

@@ -116,6 +116,6 @@ export function pairsOf(ranges: readonly BlockRange[]): Pair[] {
   return ranges.map(({ start, count }) => [start, count] as const);
 }
 
-export function rangesOf(pairs: readonly Pair[]): BlockRange[] {
+function rangesOf(pairs: readonly Pair[]): BlockRange[] {
   return pairs.map(([start, count]) => ({ start, count }));
 }

@@ -65,6 +65,7 @@ export class Image implements BlockStore {
   }
 
   async close(): Promise<void> {
+    // Whoever asked for a sync hears of its failure.
     await this.#next?.catch(() => undefined);
     await this.#syncing?.catch(() => undefined);
     await this.#handle.close();

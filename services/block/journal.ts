@@ -3,8 +3,8 @@ import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 
 import { messageOf, systemCodeOf } from '../../runtime/errors.js';
+import { syncFolder } from '../../runtime/folder-sync.js';
 import type { Logger } from '../../runtime/logger.js';
-import { syncFolder } from '../storage/durable.js';
 import type { Change, ExtentTable } from './extent-table.js';
 import { deviceFailed, translate } from './failures.js';
 import { encodeBatch, recover, snapshotLines } from './journal-text.js';

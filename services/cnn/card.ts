@@ -53,7 +53,7 @@ const trainingPart = z.strictObject({
 });
 
 /** `model.json`: what a model is, and how a picture becomes its input. */
-export const cardSchema = z
+const cardSchema = z
   .strictObject({
     name,
     version: z

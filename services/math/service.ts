@@ -20,17 +20,8 @@ export interface Evaluation {
   readonly type: EvaluationType;
 }
 
-export const EVALUATION_TYPES = [
-  'integer',
-  'number',
-  'boolean',
-  'text',
-  'matrix',
-  'complex',
-  'fraction',
-  'unit',
-] as const;
-export type EvaluationType = (typeof EVALUATION_TYPES)[number];
+export type EvaluationType =
+  'integer' | 'number' | 'boolean' | 'text' | 'matrix' | 'complex' | 'fraction' | 'unit';
 
 export interface MathCall {
   readonly signal?: AbortSignal;

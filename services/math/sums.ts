@@ -55,7 +55,7 @@ export function splitRange(n: bigint, parts: bigint): string[] {
 }
 
 /** Sum of k^exponent for k from `from` to `to`; 0 where there is no such k. */
-export function sumPowers(from: bigint, to: bigint, exponent: bigint): bigint {
+function sumPowers(from: bigint, to: bigint, exponent: bigint): bigint {
   let sum = 0n;
   for (let k = from; k <= to; k++) sum += k ** exponent;
   return sum;

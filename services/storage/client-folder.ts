@@ -4,7 +4,8 @@ import type { BigIntStats } from 'node:fs';
 import path from 'node:path';
 
 import { systemCodeOf } from '../../runtime/errors.js';
-import { ensureFolder, isFolder, syncFolder } from './durable.js';
+import { syncFolder } from '../../runtime/folder-sync.js';
+import { ensureFolder, isFolder } from './durable.js';
 import { notAFile } from './failures.js';
 import type { FileRef } from './failures.js';
 

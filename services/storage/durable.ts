@@ -4,17 +4,8 @@ import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 
 import { systemCodeOf } from '../../runtime/errors.js';
+import { syncFolder } from '../../runtime/folder-sync.js';
 import { notAFolder } from './failures.js';
-
-/** Makes what was renamed, made or removed in a folder survive a power cut. */
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
 
 /**
  * Makes a folder and those above it that are not there; all of them survive a power cut, those too that another process has made and may not

@@ -76,6 +76,7 @@ export class Locks {
   async #isAbandoned(folder: string, token: string): Promise<boolean> {
     const life = await this.#owner.lifeOf(token);
     if (life !== 'unknown') return life === 'gone';
+    // Given back meanwhile, or not to be looked at: then it is waited for, and whoever waits in vain hears of it.
     const taken = await stat(path.join(folder, token)).catch(() => undefined);
     return taken !== undefined && Date.now() - taken.ctimeMs > this.#foreignLifetimeMs;
   }

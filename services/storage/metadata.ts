@@ -52,7 +52,7 @@ export interface Metadata {
   readonly done: readonly Done[];
 }
 
-export const NO_METADATA: Metadata = { lastVersion: 0n, done: [] };
+const NO_METADATA: Metadata = { lastVersion: 0n, done: [] };
 const MAX_DONE = 8;
 
 /** The metadata with one more remembered effect. */

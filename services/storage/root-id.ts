@@ -3,8 +3,9 @@ import { link, mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import { systemCodeOf } from '../../runtime/errors.js';
+import { syncFolder } from '../../runtime/folder-sync.js';
 import { HIDDEN } from './client-folder.js';
-import { createFile, syncFolder } from './durable.js';
+import { createFile } from './durable.js';
 import type { Owner } from './owner.js';
 
 /**

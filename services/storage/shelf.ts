@@ -1,15 +1,14 @@
-import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { access, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 
 import { systemCodeOf, unavailable } from '../../runtime/errors.js';
+import { syncFolder } from '../../runtime/folder-sync.js';
 import { checkPlain } from './client-folder.js';
 import type { ClientFolder } from './client-folder.js';
-import { stubOf } from './depot.js';
 import type { Placement } from './depot.js';
-import { openFile, replaceFile, syncFolder } from './durable.js';
+import { openFile, replaceFile } from './durable.js';
 import type { Fence } from './fence.js';
 import {
   fileNotFound,
@@ -26,6 +25,7 @@ import { encode, metadataOf, readMetadataText, withDone } from './metadata.js';
 import type { Done, FileRecord, Metadata } from './metadata.js';
 import type { Owner } from './owner.js';
 import { hashOf } from './reading.js';
+import { holds, isCopied, isMade, isSame, recordIn, recordOf } from './record-match.js';
 import type { Staged } from './staging.js';
 
 const MAX_LOOKS = 100;
@@ -372,60 +372,6 @@ export class Shelf {
       throw error;
     }
   }
-}
-
-/** Which record describes the content that was opened. */
-function recordOf(metadata: Metadata, stats: BigIntStats | undefined): FileRecord | undefined {
-  if (!stats) return undefined;
-  const { file, pending } = metadata;
-  if (pending?.file?.inode === String(stats.ino)) return pending.file;
-  return file?.foundMtimeNs !== undefined && !isSame(file, stats) ? undefined : file;
-}
-
-/** The same, also of a change that was under way when the folder was copied to another disk. */
-async function recordIn(
-  metadata: Metadata,
-  stats: BigIntStats | undefined,
-  handle: FileHandle | undefined,
-): Promise<FileRecord | undefined> {
-  const { pending } = metadata;
-  if (handle && stats && pending?.file && isCopied(metadata, stats))
-    if (await holds(handle, stats, pending.file)) return pending.file;
-  return recordOf(metadata, stats);
-}
-
-/** Whether a change that is pending has been made. */
-function isMade(
-  { pending }: Metadata,
-  stats: BigIntStats | undefined,
-  record: FileRecord | undefined,
-): boolean {
-  if (!pending) return false;
-  return pending.file ? record === pending.file : !stats;
-}
-
-/** Whether inodes don't tell the old content from the new one: only the content does. */
-function isCopied({ file, pending }: Metadata, stats: BigIntStats): boolean {
-  const inode = String(stats.ino);
-  return inode !== pending?.file?.inode && inode !== file?.inode;
-}
-
-async function holds(handle: FileHandle, stats: BigIntStats, file: FileRecord): Promise<boolean> {
-  const { sha256 } = await hashOf(handle, Number(stats.size), 0, undefined);
-  return sha256 === hashAtPlace(file);
-}
-
-function isSame(found: FileRecord, stats: BigIntStats): boolean {
-  return found.foundMtimeNs === String(stats.mtimeNs) && found.sizeBytes === Number(stats.size);
-}
-
-/** SHA-256 of what stands at the file's own place. */
-function hashAtPlace(file: FileRecord): string {
-  const { placement, sha256 } = file;
-  if (!placement) return sha256;
-  return createHash('sha256')
-    .update(stubOf({ ...file, placement }))
-    .digest('hex');
 }
 
 /** What a step has written is remembered longer than its content is kept. */

@@ -4,18 +4,17 @@ import type { FileHandle } from 'node:fs/promises';
 import { status } from '@grpc/grpc-js';
 
 import { FractoryError } from '../../runtime/errors.js';
-import { checkPlace, checkRef, checkWriteOptions, isReserved } from './checks.js';
+import { checkRef, checkWriteOptions, isReserved } from './checks.js';
 import { ClientFolder } from './client-folder.js';
 import { stageContent } from './content-staging.js';
 import type { StagingPlaces } from './content-staging.js';
-import type { ContentSource, Depot, OpenContent, PlacedContent, Placement } from './depot.js';
+import type { ContentSource, Depot, OpenContent } from './depot.js';
 import { makeFolders } from './durable.js';
 import {
   contentLost,
   fileNotFound,
   fileTooLarge,
   isFreed,
-  isReadOnly,
   nameOf,
   translate,
   translated,
@@ -25,6 +24,7 @@ import type { FileRef } from './failures.js';
 import type { StorageLimits } from './limits.js';
 import { Fence } from './fence.js';
 import { FileContent } from './file-content.js';
+import { FileFinder } from './file-finder.js';
 import { listNames } from './listing.js';
 import type { NameQuery } from './listing.js';
 import { Locks } from './locks.js';
@@ -35,7 +35,7 @@ import { Owner } from './owner.js';
 import { heldBack, verifiedChunks } from './reading.js';
 import { rootIdOf } from './root-id.js';
 import { Shelf } from './shelf.js';
-import type { Look, ShelfParts } from './shelf.js';
+import type { ShelfParts } from './shelf.js';
 import { Slots } from './slots.js';
 import { storedFile } from './stored-file.js';
 import type {
@@ -51,9 +51,6 @@ import type {
 } from './stored-file.js';
 import { sweep } from './sweep.js';
 
-/** Looks at a file that is changed all the time. */
-const MAX_LOOKS = 10;
-
 /**
  * Files of clients under one folder, which any number of processes may serve at the same time. Writes are atomic and durable; what is
  * read is verified. Content may lie elsewhere (`depot.ts`); names and what is known of files are always here.
@@ -64,6 +61,7 @@ export class FileStore {
   readonly #limits: StorageLimits;
   readonly #depot: Depot | undefined;
   readonly #depositLabel: string | undefined;
+  readonly #finder: FileFinder;
   readonly #shelfParts: ShelfParts;
   readonly #transfers: Slots;
   readonly #kept: Slots;
@@ -78,6 +76,10 @@ export class FileStore {
     this.#limits = limits;
     this.#depot = depot;
     this.#depositLabel = depositLabel;
+    this.#finder = new FileFinder(
+      (client) => ({ folder: this.#folder(client), shelf: this.#shelf(client) }),
+      depot,
+    );
     this.#fence = new Fence(root, options.onFenced);
     this.#epoch = options.epoch ?? (() => undefined);
     this.#shelfParts = {
@@ -206,7 +208,7 @@ export class FileStore {
   async stat(ref: FileRef, options: CallOptions = {}): Promise<StoredFile> {
     checkRef(ref);
     return translated('read', nameOf(ref), async () => {
-      const { handle, record } = await this.#find(ref, options.signal);
+      const { handle, record } = await this.#finder.find(ref, options.signal);
       await handle.close();
       return storedFile(ref, record);
     });
@@ -278,7 +280,9 @@ export class FileStore {
   }
 
   async #open(ref: FileRef, end: () => void, signal: AbortSignal | undefined): Promise<OpenedFile> {
-    const found = await this.#findOr(ref, signal, (content, depot) => depot.open(content, signal));
+    const found = await this.#finder.findOr(ref, signal, (content, depot) =>
+      depot.open(content, signal),
+    );
     const { record, handle, placed } = found;
     return {
       file: storedFile(ref, record),
@@ -299,7 +303,7 @@ export class FileStore {
     end: () => void,
     { signal }: CallOptions,
   ): Promise<SharedFile> {
-    const found = await this.#findOr(ref, signal, (content, depot) =>
+    const found = await this.#finder.findOr(ref, signal, (content, depot) =>
       depot.memory(content, untilMs, signal),
     );
     const { record, handle, placed } = found;
@@ -308,76 +312,6 @@ export class FileStore {
       return { kind: 'content', file, content: new FileContent(ref, handle, record, end) };
     end();
     return { kind: 'memory', file, memory: placed };
-  }
-
-  /**
-   * What `#find` finds, or for a content that lies elsewhere what `use` makes of it; what stands in its place is closed then. Of nothing there is no
-   * memory, so an empty content counts as one of the folder.
-   */
-  async #findOr<T>(
-    ref: FileRef,
-    signal: AbortSignal | undefined,
-    use: (content: PlacedContent, depot: Depot) => Promise<T>,
-  ): Promise<Found & { readonly placed?: T }> {
-    let seen: bigint | undefined;
-    for (;;) {
-      const found = await this.#find(ref, signal);
-      const { handle, record } = found;
-      const { placement } = record;
-      if (!placement || placement.extents.length === 0) return found;
-      await handle.close();
-      try {
-        const depot = this.#depotOf(ref, placement);
-        return { ...found, placed: await use({ ...record, placement }, depot) };
-      } catch (error) {
-        if (!isFreed(error)) throw error;
-        // Replaced and freed since we looked, or gone for good.
-        if (seen === record.version) throw contentLost(ref, placement.device);
-        seen = record.version;
-      }
-    }
-  }
-
-  /** The open content, or what stands in its place, with its record. The caller owns the handle. */
-  async #find(ref: FileRef, signal: AbortSignal | undefined): Promise<Found> {
-    const folder = this.#folder(ref.client);
-    if (!(await folder.exists())) throw fileNotFound(ref);
-    const shelf = this.#shelf(ref.client);
-    for (let looks = 0; looks < MAX_LOOKS; looks++) {
-      const look = await shelf.look(ref);
-      const { handle, stats } = look;
-      if (!handle) return await this.#missing(ref, shelf, look);
-      try {
-        const record = look.record ?? (await shelf.adopt(ref, look, signal));
-        if (record) {
-          await checkPlace(ref, handle, Number(stats?.size), record);
-          return { handle, record };
-        }
-      } catch (error) {
-        await handle.close();
-        throw error;
-      }
-      await handle.close();
-    }
-    throw new FractoryError(
-      status.UNAVAILABLE,
-      'FILE_BUSY',
-      `${nameOf(ref)} is being changed by other means`,
-      { retryAfterMs: 500 },
-    );
-  }
-
-  async #missing(ref: FileRef, shelf: Shelf, look: Look): Promise<never> {
-    if (look.metadata.file && !look.metadata.pending) {
-      try {
-        await shelf.forget(ref);
-      } catch (error) {
-        // Where nothing can be written nothing can be confused either.
-        const failure = translate(error, 'write', nameOf(ref));
-        if (!isReadOnly(failure)) throw failure;
-      }
-    }
-    throw fileNotFound(ref);
   }
 
   async *#chunks(
@@ -406,15 +340,6 @@ export class FileStore {
     }
   }
 
-  #depotOf(ref: FileRef, placement: Placement): Depot {
-    if (this.#depot) return this.#depot;
-    throw new FractoryError(
-      status.FAILED_PRECONDITION,
-      'NO_DEPOT',
-      `the content of ${nameOf(ref)} lies on ${placement.device}, which this store does not reach`,
-    );
-  }
-
   /** Spares an upload that is bound to fail; the check that counts is made under the lock. */
   async #refuseEarly(ref: FileRef, options: WriteOptions): Promise<void> {
     const { ifVersion, step } = options;
@@ -440,12 +365,6 @@ export class FileStore {
   #folder(client: string): ClientFolder {
     return new ClientFolder(this.#root, client, this.#durable);
   }
-}
-
-/** Content of a file, or what stands in its place, and what is known of it. Whoever gets it closes the handle. */
-interface Found {
-  readonly handle: FileHandle;
-  readonly record: FileRecord;
 }
 
 type OpenOptions = StoreOptions & { readonly depositLabel: string | undefined };

@@ -64,6 +64,7 @@ async function repaired(repair: () => Promise<void>): Promise<void> {
 async function isLeftover(file: string, owner: Owner): Promise<boolean> {
   const life = await owner.lifeOf(path.basename(file));
   if (life !== 'unknown') return life === 'gone';
+  // What is gone, or can't be looked at, is left alone.
   const found = await stat(file).catch(() => undefined);
   return found !== undefined && Date.now() - found.mtimeMs > FOREIGN_LIFETIME_MS;
 }

@@ -8,7 +8,7 @@ import { seededRandom } from '../../runtime/seeded-random.js';
 import { assert, suite } from '../suite.js';
 import { CheckoutCopy } from './checkout-copy.js';
 import { ForeignClient } from './foreign-client.js';
-import { LiveDataCenter, Shared } from './live-data-center.js';
+import { leavesNothing, LiveDataCenter, Shared } from './live-data-center.js';
 import { validationPhotographs, whyNoPhotographs } from './photographs.js';
 
 interface Answer {
@@ -237,13 +237,5 @@ suite('the applications', (test) => {
     { timeoutMs, skip: whyNoPhotographs },
   );
 
-  test(
-    'in the end nothing is left',
-    async ({ signal }) => {
-      const pids = await (await shared.get()).pids();
-      await shared.close();
-      await (await shared.get()).nothingLeft(pids, signal);
-    },
-    { timeoutMs },
-  );
+  leavesNothing(test, shared, { timeoutMs });
 });

@@ -5,7 +5,7 @@ import { paintShape } from '../../applications/sdk/painter.js';
 import { seededRandom } from '../../runtime/seeded-random.js';
 import { assert, suite } from '../suite.js';
 import { ForeignClient } from './foreign-client.js';
-import { LiveDataCenter, Shared } from './live-data-center.js';
+import { leavesNothing, LiveDataCenter, Shared } from './live-data-center.js';
 import { watchedRun } from './watched-run.js';
 
 interface Answer {
@@ -246,13 +246,5 @@ suite('a data center that loses members', (test) => {
     { timeoutMs },
   );
 
-  test(
-    'in the end nothing is left',
-    async ({ signal }) => {
-      const pids = await (await shared.get()).pids();
-      await shared.close();
-      await (await shared.get()).nothingLeft(pids, signal);
-    },
-    { timeoutMs },
-  );
+  leavesNothing(test, shared, { timeoutMs });
 });

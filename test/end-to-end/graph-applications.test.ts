@@ -28,7 +28,7 @@ import type { Shape } from '../../applications/sdk/painter.js';
 import { FractoryError } from '../../runtime/errors.js';
 import { assert, rejects, suite } from '../suite.js';
 import { ForeignClient } from './foreign-client.js';
-import { LiveDataCenter, Shared } from './live-data-center.js';
+import { leavesNothing, LiveDataCenter, Shared } from './live-data-center.js';
 
 const timeoutMs = 60_000;
 const topologies = ['ring', 'star'] as const;
@@ -402,13 +402,5 @@ suite('applications that need more than a sequence', (test) => {
     );
   }
 
-  test(
-    'in the end nothing is left',
-    async ({ signal }) => {
-      const pids = await (await shared.get()).pids();
-      await shared.close();
-      await (await shared.get()).nothingLeft(pids, signal);
-    },
-    { timeoutMs },
-  );
+  leavesNothing(test, shared, { timeoutMs });
 });

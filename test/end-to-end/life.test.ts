@@ -3,7 +3,7 @@ import path from 'node:path';
 
 import { assert, rejects, suite } from '../suite.js';
 import { ForeignClient } from './foreign-client.js';
-import { LiveDataCenter, Shared } from './live-data-center.js';
+import { leavesNothing, LiveDataCenter, Shared } from './live-data-center.js';
 import { Znodes } from './znodes.js';
 import { whyNoZooKeeper } from '../zookeeper/ensemble-fixture.js';
 
@@ -205,14 +205,5 @@ suite('the life of a data center', (test) => {
     { timeoutMs: 150_000, skip },
   );
 
-  test(
-    'in the end nothing is left',
-    async ({ signal }) => {
-      const dataCenter = await shared.get();
-      const pids = await dataCenter.pids();
-      await shared.close();
-      await dataCenter.nothingLeft(pids, signal);
-    },
-    { timeoutMs: 60_000, skip },
-  );
+  leavesNothing(test, shared, { timeoutMs: 60_000, skip });
 });

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { MemberStatus } from '../../launcher/member-status.js';
 import type { RunRecord } from '../../launcher/run-file.js';
 import { assert } from '../suite.js';
+import type { Test, TestOptions } from '../suite.js';
 import { StartedCommand } from './started-command.js';
 import type { CommandResult } from './started-command.js';
 
@@ -214,4 +215,22 @@ export class Shared<T extends AsyncDisposable> {
     const opened = this.#opened;
     if (opened) await (await opened)[Symbol.asyncDispose]();
   }
+}
+
+/** The last test of a suite: with the data center everything ends that belonged to it. */
+export function leavesNothing(
+  test: Test,
+  shared: Shared<LiveDataCenter>,
+  options: TestOptions,
+): void {
+  test(
+    'in the end nothing is left',
+    async ({ signal }) => {
+      const dataCenter = await shared.get();
+      const pids = await dataCenter.pids();
+      await shared.close();
+      await dataCenter.nothingLeft(pids, signal);
+    },
+    options,
+  );
 }

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { paintShape, SHAPES } from '../../applications/sdk/painter.js';
 import { seededRandom } from '../../runtime/seeded-random.js';
 import { assert, suite } from '../suite.js';
-import { LiveDataCenter, Shared } from './live-data-center.js';
+import { leavesNothing, LiveDataCenter, Shared } from './live-data-center.js';
 
 const timeoutMs = 60_000;
 /** Two CNN members, without ZooKeeper. */
@@ -177,14 +177,5 @@ suite('models and predictions from the command line', (test) => {
     { timeoutMs },
   );
 
-  test(
-    'in the end nothing is left',
-    async ({ signal }) => {
-      const dataCenter = await shared.get();
-      const pids = await dataCenter.pids();
-      await shared.close();
-      await dataCenter.nothingLeft(pids, signal);
-    },
-    { timeoutMs },
-  );
+  leavesNothing(test, shared, { timeoutMs });
 });

@@ -8,7 +8,7 @@ import { createCoordinator } from '../../zookeeper/create.js';
 import type { Coordinator } from '../../zookeeper/coordinator.js';
 import { assert, suite } from '../suite.js';
 import { whyNoZooKeeper } from '../zookeeper/ensemble-fixture.js';
-import { LiveDataCenter, Shared } from './live-data-center.js';
+import { leavesNothing, LiveDataCenter, Shared } from './live-data-center.js';
 
 const skip = await whyNoZooKeeper();
 const timeoutMs = 60_000;
@@ -154,14 +154,5 @@ suite('members that leave in good order', (test) => {
     { timeoutMs, skip },
   );
 
-  test(
-    'in the end nothing is left',
-    async ({ signal }) => {
-      const dataCenter = await shared.get();
-      const pids = await dataCenter.pids();
-      await shared.close();
-      await dataCenter.nothingLeft(pids, signal);
-    },
-    { timeoutMs, skip },
-  );
+  leavesNothing(test, shared, { timeoutMs, skip });
 });

@@ -6,7 +6,7 @@ import { assert, suite } from '../suite.js';
 import { capabilityClaims } from './capability-claims.js';
 import { cnnClaims, corruptModel } from './cnn-claims.js';
 import { ForeignClient } from './foreign-client.js';
-import { LiveDataCenter, Shared } from './live-data-center.js';
+import { leavesNothing, LiveDataCenter, Shared } from './live-data-center.js';
 import type { Status } from './live-data-center.js';
 import { mathClaims } from './math-claims.js';
 import { openInferenceClaims } from './open-inference-claims.js';
@@ -136,13 +136,5 @@ suite('a foreign client', (test) => {
     { timeoutMs },
   );
 
-  test(
-    'in the end nothing is left',
-    async ({ signal }) => {
-      const pids = await (await shared.get()).pids();
-      await shared.close();
-      await (await shared.get()).nothingLeft(pids, signal);
-    },
-    { timeoutMs },
-  );
+  leavesNothing(test, shared, { timeoutMs });
 });

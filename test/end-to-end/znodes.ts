@@ -49,9 +49,9 @@ export class Znodes implements AsyncDisposable {
     });
   }
 
-  create(path: string): Promise<unknown> {
+  create(path: string, data = '{}'): Promise<unknown> {
     return told((done) => {
-      this.#client.create(path, Buffer.from('{}'), done);
+      this.#client.create(path, Buffer.from(data), done);
     });
   }
 

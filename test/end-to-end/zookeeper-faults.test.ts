@@ -13,6 +13,8 @@ import { membersWhen } from '../zookeeper/member-fixture.js';
 import { Shared } from './live-data-center.js';
 
 const SESSION_MS = 2000;
+/** So long that every session would have ended by its own clock. */
+const AWAY_MS = 3.5 * SESSION_MS;
 const NAMES = ['storage-1', 'storage-2', 'math-1', 'application-1', 'application-2'];
 const skip = await whyNoZooKeeper();
 
@@ -47,20 +49,36 @@ class FaultyDataCenter implements AsyncDisposable {
   }
 
   /** Freezes so many servers, ZooKeeper's leader first. Returns what kills them: each is then started again. */
-  freeze(count: number): { readonly folders: readonly string[]; readonly kill: () => void } {
+  freeze(count: number): { readonly kill: () => void } {
     const servers = [...this.#zookeeper.ensemble.servers].sort(
       (a, b) => Number(b.mode === 'leader') - Number(a.mode === 'leader'),
     );
     const frozen = servers.slice(0, count);
     for (const { pid } of frozen) process.kill(pid, 'SIGSTOP');
     return {
-      folders: frozen.map(({ id }) =>
-        path.join(this.#zookeeper.path, `server-${String(id)}`, 'data', 'version-2'),
-      ),
       kill: () => {
         for (const { pid } of frozen) process.kill(pid, 'SIGKILL');
       },
     };
+  }
+
+  /** Ends all servers: nobody listens at their ports until `return`. */
+  async stopAll(): Promise<{ readonly return: () => void }> {
+    const { ensemble } = this.#zookeeper;
+    await ensemble.halt();
+    return {
+      return: () => {
+        ensemble.resume();
+      },
+    };
+  }
+
+  /** What all servers keep is gone; they don't run. */
+  async wipe(): Promise<void> {
+    for (const { id } of this.#zookeeper.ensemble.servers)
+      await rm(path.join(this.#zookeeper.path, `server-${String(id)}`, 'data', 'version-2'), {
+        recursive: true,
+      });
   }
 
   /** Resolves when all nodes are in this state with the coordinator. */
@@ -73,6 +91,13 @@ class FaultyDataCenter implements AsyncDisposable {
     const isListed = (members: readonly Member[]): boolean =>
       members.length === NAMES.length && members.every(wanted);
     await Promise.all(this.coordinators.map((one) => membersWhen(one, isListed)));
+  }
+
+  /** As the leading application node tells it. */
+  async oneLeaderEach(): Promise<void> {
+    const described = await this.client.members();
+    for (const type of ['storage', 'application'])
+      assert.is(described.filter((one) => one.type === type && one.leader).length, 1, type);
   }
 
   async run(): Promise<void> {
@@ -132,7 +157,7 @@ suite('a data center whose ZooKeeper breaks', (define) => {
     const before = epochs(dataCenter.members());
     const server = dataCenter.freeze(1);
     server.kill();
-    assert.ok((await dataCenter.runUntil(sleep(1000))) > 5);
+    assert.ok((await dataCenter.runUntil(sleep(1000))) > 1);
     await dataCenter.all('connected');
     assert.equal(epochs(dataCenter.members()), before);
   });
@@ -142,30 +167,34 @@ suite('a data center whose ZooKeeper breaks', (define) => {
     const before = epochs(dataCenter.members());
     const servers = dataCenter.freeze(2);
     await dataCenter.all('suspended');
-    assert.ok((await dataCenter.runUntil(sleep(1.5 * SESSION_MS))) > 5);
+    assert.ok((await dataCenter.runUntil(sleep(1.5 * SESSION_MS))) > 2);
     for (const { state } of dataCenter.coordinators) assert.is(state, 'suspended');
     servers.kill();
     await dataCenter.runUntil(dataCenter.all('connected'));
     assert.equal(epochs(dataCenter.members()), before);
   });
 
-  test('all three are away and come back with their data: nobody registers again', async () => {
+  test('all three are away for several session timeouts and come back with their data: runs go on meanwhile, and nobody registers again', async () => {
     const dataCenter = await shared.get();
     const before = epochs(dataCenter.members());
-    const servers = dataCenter.freeze(3);
-    await dataCenter.all('suspended');
-    servers.kill();
+    const servers = await dataCenter.stopAll();
+    assert.ok((await dataCenter.runUntil(sleep(AWAY_MS))) > 5);
+    for (const { state } of dataCenter.coordinators) assert.is(state, 'suspended');
+    servers.return();
     await dataCenter.runUntil(dataCenter.all('connected'));
     assert.equal(epochs(dataCenter.members()), before);
+    await dataCenter.oneLeaderEach();
   });
 
-  test('all three come back empty: members register again by themselves, with later epochs', async () => {
+  test('all three are away for several session timeouts and come back empty: members register again by themselves, with later epochs', async () => {
     const dataCenter = await shared.get();
     const before = newest(dataCenter.members());
-    const servers = dataCenter.freeze(3);
-    for (const folder of servers.folders) await rm(folder, { recursive: true, force: true });
-    servers.kill();
-    await dataCenter.allListed(({ epoch }) => epoch > before);
+    const servers = await dataCenter.stopAll();
+    await dataCenter.wipe();
+    await dataCenter.runUntil(sleep(AWAY_MS));
+    servers.return();
+    await dataCenter.runUntil(dataCenter.allListed(({ epoch }) => epoch > before));
+    await dataCenter.oneLeaderEach();
     await dataCenter.run();
   });
 
@@ -175,9 +204,7 @@ suite('a data center whose ZooKeeper breaks', (define) => {
     await Promise.all(dataCenter.coordinators.map((one) => one.expireSession()));
     await dataCenter.allListed(({ epoch }) => epoch > before);
     await dataCenter.run();
-    const described = await dataCenter.client.members();
-    for (const type of ['storage', 'application'])
-      assert.is(described.filter((one) => one.type === type && one.leader).length, 1);
+    await dataCenter.oneLeaderEach();
   });
 
   test('nothing of it is left', async () => {

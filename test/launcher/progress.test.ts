@@ -83,7 +83,7 @@ suite('progress bar', (test) => {
     {
       using bar = new ProgressBar(terminal, title);
       bar.update({ done: 5, of: 10 });
-      while (terminal.moved.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+      await terminal.hasMoved(1);
     }
     assert.match(terminal.moved[0] ?? '', /50 % {2}5\/10 pictures/);
     assert.is(terminal.moved.at(-1), '');
@@ -93,7 +93,13 @@ suite('progress bar', (test) => {
     const terminal = new RecordingTerminal();
     using bar = new ProgressBar(terminal, title);
     bar.update({ done: 5, of: 10 });
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    // One that began later has drawn by now.
+    const other = new RecordingTerminal(true);
+    {
+      using later = new ProgressBar(other, title);
+      later.update({ done: 5, of: 10 });
+      await other.hasMoved(1);
+    }
     assert.equal([...terminal.moved, ...terminal.noted, ...terminal.printed], []);
   });
 });

@@ -1,3 +1,5 @@
+import { EventEmitter, once } from 'node:events';
+
 import { Terminal } from '../../launcher/terminal.js';
 
 /** Keeps what a command says. */
@@ -6,6 +8,7 @@ export class RecordingTerminal extends Terminal {
   readonly noted: string[] = [];
   /** What the line that moves has shown. */
   readonly moved: string[] = [];
+  readonly #events = new EventEmitter();
 
   constructor(interactive = false) {
     super({ outputColours: false, errorColours: false, interactive });
@@ -15,8 +18,19 @@ export class RecordingTerminal extends Terminal {
     return 80;
   }
 
+  /** Resolves when so much has been printed. */
+  async hasPrinted(count: number): Promise<void> {
+    while (this.printed.length < count) await once(this.#events, 'print');
+  }
+
+  /** Resolves when the line that moves has been shown so often. */
+  async hasMoved(count: number): Promise<void> {
+    while (this.moved.length < count) await once(this.#events, 'move');
+  }
+
   override print(text: string): void {
     this.printed.push(text);
+    this.#events.emit('print');
   }
 
   override note(text: string): void {
@@ -24,6 +38,8 @@ export class RecordingTerminal extends Terminal {
   }
 
   override moving(text: string): void {
-    if (this.interactive) this.moved.push(text);
+    if (!this.interactive) return;
+    this.moved.push(text);
+    this.#events.emit('move');
   }
 }

@@ -20,7 +20,7 @@ export interface CommandResult {
 
 export interface StubNodes {
   readonly instances?: number;
-  readonly behaviour?: 'serve' | 'die' | 'deaf' | 'once';
+  readonly behaviour?: 'serve' | 'die' | 'deaf' | 'once' | 'lost';
 }
 
 /** A command that runs: what it has said so far, and how it ends. */

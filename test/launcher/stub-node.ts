@@ -58,7 +58,13 @@ const port = await new Promise<number>((resolve, reject) => {
 });
 await coordinator.start(30_000);
 await coordinator.register({
-  ...{ id: name, type, address: `127.0.0.1:${String(port)}`, metricsAddress: '', dataAddress: '' },
+  ...{
+    id: name,
+    type,
+    address: `127.0.0.1:${String(behaviour === 'lost' ? 1 : port)}`,
+    metricsAddress: '',
+    dataAddress: '',
+  },
   ...{ pid: process.pid, instance: randomUUID(), version: '0', routing: config.node.routing },
   startedAt: new Date().toISOString(),
 });

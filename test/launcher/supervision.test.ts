@@ -47,6 +47,23 @@ suite('supervision', (test) => {
   );
 
   test(
+    'a start that takes too long says who is not there, and why',
+    async () => {
+      await using dataCenter = await StubDataCenter.create({
+        math: {},
+        storage: { behaviour: 'lost' },
+      });
+      const { code, stderr } = await dataCenter.run('up', '--timeout', '3');
+      assert.is(code, 5, stderr);
+      assert.match(
+        stderr.replaceAll('\n', ' '),
+        /took longer than 3000 ms; not there: storage-1; storage-1 at 127\.0\.0\.1:1 can't be reached: .*ECONNREFUSED/,
+      );
+    },
+    { timeoutMs: 30_000 },
+  );
+
+  test(
     'a launcher that is killed leaves no process behind, and the next up cleans up',
     async ({ signal }) => {
       await using dataCenter = await StubDataCenter.create(WHOLE);

@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 
+import type { Random } from '../../runtime/seeded-random.js';
 import { FractoryError, unavailable } from '../../runtime/errors.js';
 import { FileClient, isUntouched, mismatchOf } from '../controllers/storage/file-client.js';
 import type { StorageMembers } from '../controllers/storage/storage-members.js';
@@ -17,12 +18,12 @@ export class ObservedFiles implements Disposable {
   readonly histories = new Map<string, FileCall[]>();
   readonly #members: StorageMembers;
   readonly #client = new FileClient();
-  readonly #random: () => number;
+  readonly #random: Random;
   #isOver = false;
   #answered = 0;
   #listeners: (() => void)[] = [];
 
-  constructor(members: StorageMembers, names: readonly string[], random: () => number) {
+  constructor(members: StorageMembers, names: readonly string[], random: Random) {
     this.#members = members;
     this.#random = random;
     for (const name of names) this.histories.set(name, []);

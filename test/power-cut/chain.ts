@@ -2,7 +2,7 @@ import { EMPTY, ENDS, Machine, notesOf } from './machine.js';
 import type { End, Life, Moment } from './machine.js';
 import type { Node } from './operations.js';
 import { seededRandom } from '../../runtime/seeded-random.js';
-import type { Random } from './survivors.js';
+import type { Random } from '../../runtime/seeded-random.js';
 
 /** Lives of a process that keeps something on the disk and promises something of it; `K` is what somebody who was told everything knows. */
 export interface Keeper<K> {

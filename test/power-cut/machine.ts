@@ -8,7 +8,7 @@ import { isFolderTree, operationsFor, ROOT } from './operations.js';
 import type { FileTree, FolderTree, Node, Operation } from './operations.js';
 import { Recorder } from './recorder.js';
 import { KILLED, powerCut, survivors } from './survivors.js';
-import type { Random } from './survivors.js';
+import type { Random } from '../../runtime/seeded-random.js';
 
 /** A state of the disk, how it came to be, and what the notes said until then. */
 export interface Moment {

@@ -6,7 +6,7 @@ import path from 'node:path';
 import type { Call, FileFunction, HandleMethod, Interposition } from './interposition.js';
 import { isFolderTree } from './operations.js';
 import type { EntryChange, FolderTree, Node, Operation } from './operations.js';
-import type { Random } from './survivors.js';
+import type { Random } from '../../runtime/seeded-random.js';
 
 export interface RecorderOptions {
   /** Where the disk is. Absolute, without links. */

@@ -1,8 +1,6 @@
+import type { Random } from '../../runtime/seeded-random.js';
 import { ROOT } from './operations.js';
 import type { FileTree, FolderTree, Node, Operation } from './operations.js';
-
-/** Numbers from 0 to 1, excluding 1. */
-export type Random = () => number;
 
 /** What becomes of that which nobody has synced. */
 export interface Fate {

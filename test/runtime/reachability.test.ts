@@ -27,6 +27,11 @@ suite('reachability', (test) => {
     server.close();
   });
 
+  test('what is no address is silent', async () => {
+    for (const address of ['', 'here', '127.0.0.1:', '127.0.0.1:99999', '127.0.0.1:x'])
+      assert.is(await reach(address, 1000), 'silent', address);
+  });
+
   test('a host that nobody knows is silent', async () => {
     assert.is(await reach('nowhere.invalid:1', 1000), 'silent');
   });

@@ -124,7 +124,7 @@ function narrowed(output: readonly string[], fixed: PlannedStep['fixed']): reado
 const SHOWN_CHARACTERS = 40;
 
 /** A fixed argument for people; long values are cut short. */
-export function shownValue(value: Value): string {
+function shownValue(value: Value): string {
   const kind = value.kind;
   switch (kind?.$case) {
     case 'text':

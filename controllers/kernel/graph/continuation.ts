@@ -116,7 +116,7 @@ export function nextOf(
   return { kind: 'invocation', invocation };
 }
 
-export function decodeHead(encoded: Uint8Array): ContinuationHead {
+function decodeHead(encoded: Uint8Array): ContinuationHead {
   try {
     return ContinuationHead.decode(encoded);
   } catch (error) {

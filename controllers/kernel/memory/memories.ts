@@ -17,7 +17,7 @@ import { TransferHash } from './transfer-hash.js';
 import { materialize } from './value-content.js';
 
 /** Chunks of what is read on this node, bytes: long enough to be cheap, short enough to let others in between. */
-export const CHUNK_BYTES = 512 * 1024;
+const CHUNK_BYTES = 512 * 1024;
 
 export interface MemoriesOptions {
   readonly member: string;

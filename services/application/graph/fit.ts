@@ -97,7 +97,7 @@ export function* edgeFitViolations(
 }
 
 /** Kinds of what a step may yield; undefined where its operation is not known. */
-export function outputOf(
+function outputOf(
   { map, step }: OrderedStep,
   operations: Operations,
 ): readonly string[] | undefined {

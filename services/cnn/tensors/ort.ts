@@ -77,7 +77,7 @@ export function fromOrt(name: string, tensor: OrtTensor): NamedTensor {
 }
 
 /** The bytes of a tensor's data: a view of numbers, strings as BYTES. */
-export function bytesOf(data: OrtTensor['data']): Uint8Array {
+function bytesOf(data: OrtTensor['data']): Uint8Array {
   if (ArrayBuffer.isView(data))
     return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   const encoder = new TextEncoder();

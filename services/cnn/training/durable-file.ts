@@ -3,6 +3,7 @@ import { open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import { FractoryError, systemCodeOf } from '../../../runtime/errors.js';
+import { syncFolder } from '../../../runtime/folder-sync.js';
 
 const FULL: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 const CLOSED: ReadonlySet<string | undefined> = new Set([
@@ -35,16 +36,6 @@ export async function writeDurably(
 /** Takes away what could not be finished. Where that fails, it is for the same cause, and that cause is told. */
 export async function discard(place: string): Promise<void> {
   await rm(place, { recursive: true, force: true }).catch(() => undefined);
-}
-
-/** Makes what was renamed or made in a folder survive a power cut. */
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 /** The error to tell: DISK_FULL where there was no room, FOLDER_UNWRITABLE where writing is not allowed or something is in the way, what was thrown otherwise. */

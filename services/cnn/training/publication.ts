@@ -3,8 +3,9 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import { systemCodeOf } from '../../../runtime/errors.js';
+import { syncFolder } from '../../../runtime/folder-sync.js';
 import type { Card } from '../card.js';
-import { discard, diskFailure, syncFolder, writeDurably } from './durable-file.js';
+import { discard, diskFailure, writeDurably } from './durable-file.js';
 
 /** A version that was written. */
 export interface PublishedModel {

@@ -1,5 +1,4 @@
-/** Numbers from 0 to 1, 1 excluded. */
-export type Random = () => number;
+import type { Random } from '../../../runtime/seeded-random.js';
 
 /** A stream of numbers that depends on these parts only (sfc32 over a mixed seed): what is drawn for one thing never depends on what was drawn for others. */
 export function randomOf(...parts: readonly (number | bigint)[]): Random {

@@ -4,10 +4,10 @@ import path from 'node:path';
 import sharp from 'sharp';
 
 import { randomOf } from './random.js';
-import type { Random } from './random.js';
+import type { Random } from '../../../runtime/seeded-random.js';
 
 /** What is drawn; each is a class of the model `shapes`. */
-export const SHAPES = ['circle', 'square', 'star', 'triangle'] as const;
+const SHAPES = ['circle', 'square', 'star', 'triangle'] as const;
 export type Shape = (typeof SHAPES)[number];
 
 /** The limits are a little wider than what a painter should use, so that a model that was trained on them is at ease in between. */
@@ -44,7 +44,7 @@ export async function drawShapes(
 }
 
 /** One picture: a filled shape without an outline, of any size, place, turn and colours; half of them JPEG, the others PNG. */
-export async function drawShape(
+async function drawShape(
   shape: Shape,
   random: Random,
 ): Promise<{ readonly bytes: Buffer; readonly extension: 'jpg' | 'png' }> {

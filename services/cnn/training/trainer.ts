@@ -72,6 +72,7 @@ export class Trainer implements AsyncDisposable {
     if (this.#running) throw trainingRunning(this.#running.model, process.pid);
     const scope = new AbortScope(signal, this.#stopping.signal);
     const ended = this.#claimed(request, { signal: scope.signal, tell });
+    // The caller hears of a failure; whoever waits for the end only waits.
     this.#running = { model: request.model, ended: ended.catch(() => undefined) };
     try {
       await ended;

@@ -9,8 +9,9 @@ import {
   limitExceeded,
   systemCodeOf,
 } from '../../../runtime/errors.js';
+import { syncFolder } from '../../../runtime/folder-sync.js';
 import { makeRoom } from './data-room.js';
-import { discard, diskFailure, syncFolder, writeAll } from './durable-file.js';
+import { discard, diskFailure, writeAll } from './durable-file.js';
 import type { TrainingLimits } from './limits.js';
 
 export interface UploadedDataSet {

@@ -1,6 +1,7 @@
 import { status } from '@grpc/grpc-js';
 
 import { RunState, Topology } from '../../../protos/gen/fractory/v1/application.js';
+import { JournalRecord } from '../../../protos/gen/fractory/v1/journal.js';
 import type { Value } from '../../../protos/gen/fractory/v1/value.js';
 import { integerValue } from '../../../protos/values.js';
 import { FractoryError, unavailable } from '../../../runtime/errors.js';
@@ -160,7 +161,6 @@ suite('durable runs', (test) => {
   test('a leader below the epoch of an owner before registers again above it', async () => {
     const { access, files, first, rebirth } = world();
     access.join('math-1', [increment]);
-    const { JournalRecord } = await import('../../../protos/gen/fractory/v1/journal.js');
     const { openRecord } = await import('../../../services/application/journal/journal-entry.js');
     const record = openRecord(sent(chain(1, 1n)), { member: 'application-2', epoch: 9n }, '');
     await files.put({ run: 'r', isEnded: false }, 0n, JournalRecord.encode(record).finish());
@@ -208,10 +208,11 @@ suite('durable runs', (test) => {
   test('one whose budget was over before anybody took it up is timed out', async () => {
     const { access, files, first, rebirth } = world();
     access.join('math-1', [operation('math.add', hang)]);
-    const startedAtMs = Date.now() - 4990;
-    await first.durable.open(sent(chain(1, 1n), { startedAtMs }), '');
+    await first.durable.open(sent(chain(1, 1n)), '');
     first.die();
-    await new Promise((resolve) => setTimeout(resolve, 12));
+    // Time passes.
+    const overdue = { ...files.record('r')!, deadlineMs: BigInt(Date.now()) };
+    await files.put({ run: 'r', isEnded: false }, 1n, JournalRecord.encode(overdue).finish());
     const run = await rebirth(2n).durable.find('r');
     assert.is(run?.ended?.state, RunState.TIMED_OUT);
     assert.is(files.record('r')?.ended?.state, RunState.TIMED_OUT);

@@ -15,8 +15,6 @@ import { operation } from '../kernel/kernels.js';
 import type { MemoryAccess } from './kernel-access.js';
 import type { MemoryJournalFiles } from './memory-journal.js';
 
-export type Owner = ReturnType<typeof ownerOf>;
-
 /** What an application node has of durable runs, in the life that it has now. */
 export function ownerOf(
   access: MemoryAccess,

@@ -1,4 +1,5 @@
 import { seededRandom } from '../../../runtime/seeded-random.js';
+import type { Random } from '../../../runtime/seeded-random.js';
 import { compose } from '../../../controllers/application/compose.js';
 import { plan } from '../../../controllers/application/plan.js';
 import { Runner } from '../../../controllers/application/runner.js';
@@ -66,7 +67,7 @@ interface Piece {
 
 /** Pieces in a row, side by side, and with handlers, down to single steps. */
 class Pieces {
-  readonly #next: () => number;
+  readonly #next: Random;
   #ids = 0;
 
   constructor(seed: number) {

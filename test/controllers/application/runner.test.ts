@@ -48,6 +48,19 @@ async function attempted(run: RunRecord, attempts: number): Promise<void> {
 }
 
 suite('a run whose member is missing', (test) => {
+  test('waits as long as it has time where the type was there lately', async () => {
+    await using access = new MemoryAccess();
+    access.join('math-1', [increment]);
+    access.lose('math-1');
+    const { run, ended } = start(access, { budgetMs: 300 });
+    await ended;
+    assert.is(run.ended?.state, RunState.TIMED_OUT);
+    assert.match(
+      run.ended?.failure?.message ?? '',
+      /no math node is registered \(the last one went/,
+    );
+  });
+
   test('steps aside, and waits for its turn when the member is back', async () => {
     await using access = new MemoryAccess();
     const { run, ended } = start(access);
@@ -134,16 +147,16 @@ suite('runner', (test) => {
       return Promise.resolve(args.get('input')!);
     });
     access.join('math-1', [count]);
-    access.world.add('storage-1', [
-      operation('storage.hang', () => new Promise<Value>(() => undefined)),
-    ]);
-    access.join('storage-1', [
-      operation('storage.hang', () => new Promise<Value>(() => undefined)),
-    ]);
+    let begun: () => void = () => undefined;
+    const beginning = new Promise<void>((resolve) => (begun = resolve));
+    const hanging = operation('storage.hang', () => {
+      begun();
+      return new Promise<Value>(() => undefined);
+    });
+    access.join('storage-1', [hanging]);
     const two = graph([step('a', 'math.add', { input: one }), step('b', 'storage.hang')], 'a>b');
     const { run, ended } = start(access, { graph: two });
-    await attempted(run, 1);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await beginning;
     access.join('storage-2', [operation('storage.hang', (args) => args.get('input')!)], 2);
     access.lose('storage-1');
     await ended;
@@ -204,10 +217,16 @@ suite('runner', (test) => {
 
   test('waits for the first member of a type', async () => {
     await using access = new MemoryAccess();
+    const looked = new Promise<void>((resolve) => {
+      const pick = access.pick.bind(access);
+      access.pick = (type) => {
+        resolve();
+        return pick(type);
+      };
+    });
     const { run, ended } = start(access);
-    setTimeout(() => {
-      access.join('math-1', [increment]);
-    }, 30);
+    await looked;
+    access.join('math-1', [increment]);
     await ended;
     assert.is(run.ended?.state, RunState.SUCCEEDED);
     assert.ok((run.ended?.attempts ?? 0) > 1);

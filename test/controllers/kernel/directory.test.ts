@@ -63,6 +63,20 @@ suite('directory', (test) => {
     assert.ok(error.retryAfterMs !== undefined);
   });
 
+  test('tells how long a type has been missing that was there', () => {
+    const { directory, list, clock } = directoryOf(one);
+    clock.advance(5000);
+    list.set();
+    clock.advance(2000);
+    const { metadata, message } = throws(() => directory.pick('math'), FractoryError, {
+      reason: 'NO_MEMBER',
+    });
+    assert.is(metadata['missing_ms'], '2000');
+    assert.match(message, /2 s ago/);
+    const { metadata: never } = throws(() => directory.pick('cnn'), FractoryError);
+    assert.is(never['missing_ms'], undefined);
+  });
+
   test('a misspelt type is told at once, with what was meant', () => {
     const { directory, list } = directoryOf(member('math-1'));
     const unknown = { code: status.NOT_FOUND, reason: 'UNKNOWN_TYPE' } as const;
@@ -146,5 +160,80 @@ suite('directory', (test) => {
     assert.is(heard, 1);
     directory.close();
     assert.is(list.listeners, 0);
+  });
+});
+
+suite('directory, by what gossip says', (test) => {
+  const [one, two] = [member('math-1', { sequence: 1 }), member('math-2', { sequence: 2 })];
+  const picks = (directory: Directory): string[] =>
+    [1, 2, 3, 4].map(() => directory.pick('math').id).sort();
+  const both = ['math-1', 'math-1', 'math-2', 'math-2'];
+
+  test('who is declared dead is passed over at once, until that is taken back', () => {
+    const { directory } = directoryOf(one, two);
+    directory.judge(two, 'dead');
+    assert.equal(new Set(picks(directory)), new Set(['math-1']));
+    assert.is(directory.standingOf(two), 'dead');
+    directory.judge(two, 'alive');
+    assert.equal(picks(directory), both);
+    assert.is(directory.standingOf(two), 'trusted');
+  });
+
+  test('what failed while it was held for dead is not held against it when it is back', () => {
+    const { directory } = directoryOf(one, two);
+    directory.judge(two, 'dead');
+    for (let failures = 0; failures < 6; failures++) directory.suspect(two);
+    directory.judge(two, 'alive');
+    assert.is(directory.standingOf(two), 'trusted');
+    assert.equal(picks(directory), both);
+  });
+
+  test('a later epoch is another life: nothing was said of it', () => {
+    const { list, directory } = directoryOf(one, two);
+    directory.judge(two, 'dead');
+    list.set(one, { ...two, epoch: 2n });
+    assert.equal(picks(directory), both);
+    assert.is(directory.standingOf({ ...two, epoch: 2n }), 'trusted');
+  });
+
+  test('what gossip said before the coordinator listed a member counts as well', () => {
+    const { list, directory } = directoryOf(one);
+    directory.judge(two, 'dead');
+    list.set(one, two);
+    assert.equal(new Set(picks(directory)), new Set(['math-1']));
+  });
+
+  test('where all of a type are declared dead they are used all the same', () => {
+    const { directory } = directoryOf(one, two);
+    directory.judge(one, 'dead');
+    directory.judge(two, 'left');
+    assert.equal(picks(directory), both);
+  });
+
+  test('who leads, gossip does not decide: after a moment the leader is asked again', () => {
+    const [leader, next] = [
+      member('storage-1', { sequence: 1, routing: 'leader' }),
+      member('storage-2', { sequence: 2, routing: 'leader' }),
+    ];
+    const { directory, clock } = directoryOf(leader, next);
+    directory.judge(leader, 'dead');
+    throws(() => directory.pick('storage'), FractoryError, { reason: 'OWNER_LOST' });
+    clock.advance(150);
+    assert.is(directory.pick('storage').id, 'storage-1');
+  });
+
+  test('who is passed over for it is told once, and when its life is over', () => {
+    const told: string[] = [];
+    const list = new MemberList(one, two);
+    const directory = new Directory(list, new ManualClock(), ({ id }, standing, cause) => {
+      told.push(`${id} ${standing}: ${cause}`);
+    });
+    directory.judge(two, 'dead');
+    directory.judge(two, 'dead');
+    assert.equal(told.splice(0), ['math-2 dead: dead by gossip']);
+    list.set(one, { ...two, epoch: 2n });
+    assert.equal(told.splice(0), ['math-2 trusted: its life is over']);
+    directory.judge({ id: 'math-9', epoch: 1n }, 'dead');
+    assert.equal(told, [], 'nobody knows it');
   });
 });

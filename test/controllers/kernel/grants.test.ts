@@ -1,3 +1,5 @@
+import { EventEmitter, once } from 'node:events';
+
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 
 import { Directory } from '../../../controllers/kernel/directory.js';
@@ -13,8 +15,11 @@ import { member, MemberList } from './member-list.js';
 /** Grants, and a member whose answers to `Connect` the test gives. */
 async function connecting() {
   const waiting: ((response: ConnectResponse) => void)[] = [];
-  let arrived: () => void = () => undefined;
-  const arrival = new Promise<void>((resolve) => (arrived = resolve));
+  const arrivals = new EventEmitter();
+  /** Resolves when so many calls have arrived. */
+  const hasArrived = async (count: number): Promise<void> => {
+    while (waiting.length < count) await once(arrivals, 'call');
+  };
   const server = new Server();
   const connect = (
     _call: unknown,
@@ -23,7 +28,7 @@ async function connecting() {
     waiting.push((response) => {
       done(null, response);
     });
-    arrived();
+    arrivals.emit('call');
   };
   server.addService(ControllerServiceService, { connect });
   const port = await new Promise<number>((resolve, reject) => {
@@ -38,7 +43,7 @@ async function connecting() {
   const channels = new ChannelPool();
   const grants = new Grants(directory, channels);
   return {
-    ...{ list, math, grants, waiting, arrival },
+    ...{ list, math, grants, waiting, hasArrived },
     [Symbol.dispose]: () => {
       grants.close();
       directory.close();
@@ -53,9 +58,9 @@ const never = new AbortController().signal;
 suite('grants', (test) => {
   test('one call serves all who ask, and later ones come from memory', async () => {
     using fixture = await connecting();
-    const { grants, math, waiting, arrival } = fixture;
+    const { grants, math, waiting, hasArrived } = fixture;
     const asked = [grants.of(math, never), grants.of(math, never)];
-    await arrival;
+    await hasArrived(1);
     waiting[0]!({ member: 'math-1', epoch: 1n, grants: [] });
     await Promise.all(asked);
     await grants.of(math, never);
@@ -64,11 +69,11 @@ suite('grants', (test) => {
 
   test('a caller that gives up does not take it from the others', async () => {
     using fixture = await connecting();
-    const { grants, math, waiting, arrival } = fixture;
+    const { grants, math, waiting, hasArrived } = fixture;
     const givingUp = new AbortController();
     const first = grants.of(math, givingUp.signal);
     const second = grants.of(math, never);
-    await arrival;
+    await hasArrived(1);
     givingUp.abort(cancelled());
     await rejects(first, FractoryError, { reason: 'CANCELLED' });
     waiting[0]!({ member: 'math-1', epoch: 1n, grants: [] });
@@ -77,27 +82,27 @@ suite('grants', (test) => {
 
   test('another member or life at the address is STALE_OWNER, and is asked again', async () => {
     using fixture = await connecting();
-    const { grants, math, waiting, arrival } = fixture;
+    const { grants, math, waiting, hasArrived } = fixture;
     const stale = grants.of(math, never);
-    await arrival;
+    await hasArrived(1);
     waiting[0]!({ member: 'math-1', epoch: 2n, grants: [] });
     await rejects(stale, FractoryError, { reason: 'STALE_OWNER' });
     void grants.of(math, never).catch(() => undefined);
-    while (waiting.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    await hasArrived(2);
     waiting[1]!({ member: 'math-1', epoch: 1n, grants: [] });
   });
 
   test('a member that has left is forgotten', async () => {
     using fixture = await connecting();
-    const { grants, math, waiting, arrival, list } = fixture;
+    const { grants, math, waiting, hasArrived, list } = fixture;
     const asked = grants.of(math, never);
-    await arrival;
+    await hasArrived(1);
     waiting[0]!({ member: 'math-1', epoch: 1n, grants: [] });
     await asked;
     list.set();
     list.set(math);
     const again = grants.of(math, never);
-    while (waiting.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    await hasArrived(2);
     waiting[1]!({ member: 'math-1', epoch: 1n, grants: [] });
     await again;
   });

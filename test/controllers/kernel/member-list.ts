@@ -22,6 +22,7 @@ export function member(id: string, fields: Partial<Member> = {}): Member {
 export class MemberList implements Coordinator {
   readonly kind = 'embedded';
   readonly state = 'connected';
+  readonly sessionTimeoutMs = 60_000;
   readonly #listeners = new Set<(members: readonly Member[]) => void>();
   #members: readonly Member[];
 

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { z } from 'zod';
 
 import { DataCenter } from '../../../applications/sdk/data-center.js';
-import type { SecurityConfig } from '../../../config/node-config.js';
+import type { GossipConfig, SecurityConfig } from '../../../config/node-config.js';
 import { limitsSection } from '../../../config/limits.js';
 import type { Limits } from '../../../config/limits.js';
 import { makeBlockDevice } from '../../../controllers/block/device.js';
@@ -40,6 +40,8 @@ export interface NodesOptions {
   readonly zookeeper?: string;
   /** Default 2,000: whoever is busy for longer doubts that it leads. */
   readonly sessionTimeoutMs?: number;
+  /** Default: nobody gossips. */
+  readonly gossip?: GossipConfig;
   /** Default: nothing is traced. */
   readonly tracerFor?: (member: string) => Tracer;
 }
@@ -150,6 +152,7 @@ export class Nodes {
         },
         security: this.#options.security ?? { mode: 'open' },
         limits: { ...limitsSection.parse({}), ...this.#options.limits },
+        gossip: this.#options.gossip,
         telemetry: {},
         node: { name, type, routing, verbose: false, port },
         ...{ supervised: false, settings },

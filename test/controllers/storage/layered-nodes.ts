@@ -120,7 +120,7 @@ async function* streamOf(
   else yield toBlob(value).data;
 }
 
-export async function wholeOf(context: Context, memory: Memory): Promise<Buffer> {
+async function wholeOf(context: Context, memory: Memory): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   const { signal } = new AbortController();
   for await (const chunk of context.kernel.memory.stream(memory, signal)) chunks.push(chunk);

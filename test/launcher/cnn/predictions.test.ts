@@ -160,14 +160,15 @@ suite('predictions', (test) => {
     let asked = 0;
     const label = (text: string): string | Promise<string> => {
       if (++asked <= 5) return text;
-      setTimeout(() => {
-        controller.abort();
-      }, 50);
       return new Promise(() => undefined);
     };
     await using node = await FakeCnnNode.start('cnn-1', { label });
     const { signal } = controller;
-    const { terminal } = await predict([node], { names: [folder.path], signal });
+    const terminal = new RecordingTerminal();
+    const ending = predict([node], { names: [folder.path], signal }, terminal);
+    await terminal.hasPrinted(5);
+    controller.abort();
+    await ending;
     assert.is(terminal.printed.length, 5);
   });
 

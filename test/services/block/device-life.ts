@@ -6,7 +6,7 @@ import { BlockDevice } from '../../../services/block/device.js';
 import { DEFAULT_BLOCK_LIMITS } from '../../../services/block/limits.js';
 import type { Keeper } from '../../power-cut/chain.js';
 import type { Life } from '../../power-cut/machine.js';
-import type { Random } from '../../power-cut/survivors.js';
+import type { Random } from '../../../runtime/seeded-random.js';
 import { BLOCK, readWhole } from './fixture.js';
 
 const CAPACITY_BLOCKS = 96;

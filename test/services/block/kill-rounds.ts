@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import type { Random } from '../../../runtime/seeded-random.js';
 import { silentLogger } from '../../../runtime/logger.js';
 import { BlockDevice } from '../../../services/block/device.js';
 import { DEFAULT_BLOCK_LIMITS } from '../../../services/block/limits.js';
@@ -18,11 +19,11 @@ export class DeviceKillRounds {
   /** Extents that were told to be durable and are not there, or don't hold what was written. */
   lost = 0;
   readonly #file: string;
-  readonly #random: () => number;
+  readonly #random: Random;
   /** By extent, the letter that fills it. */
   readonly #held = new Map<string, string>();
 
-  constructor(file: string, random: () => number) {
+  constructor(file: string, random: Random) {
     this.#file = file;
     this.#random = random;
   }

@@ -11,14 +11,14 @@ import {
   textValue,
 } from '../../../protos/values.js';
 import { FractoryError } from '../../../runtime/errors.js';
-import { silentLogger } from '../../../runtime/logger.js';
-import type { InvocationContext, Operation } from '../../../services/adaptor.js';
+import type { Operation } from '../../../services/adaptor.js';
 import { embedOperation } from '../../../services/cnn/embed-operation.js';
 import type { EmbeddingModels } from '../../../services/cnn/embed-operation.js';
 import { inferOperation } from '../../../services/cnn/tensor-operations.js';
 import type { TensorModels } from '../../../services/cnn/tensor-operations.js';
 import type { TensorSpec } from '../../../services/cnn/tensors/tensor.js';
 import { assert, rejects, suite } from '../../suite.js';
+import { performed } from '../performed.js';
 
 type Asked = Parameters<TensorModels['infer']>[0];
 
@@ -47,18 +47,8 @@ const one = tensorValue(tensorOf('FP32', [2], [1, 2]));
 const two = tensorValue(tensorOf('FP32', [1], [3]));
 const both = { input: listValue([one, two]), model: textValue('two-inputs') };
 
-function context(): InvocationContext {
-  const { signal } = new AbortController();
-  return {
-    ...{ signal, budgetMs: 1000, step: undefined, log: silentLogger() },
-    stream: () => {
-      throw new Error('nothing is streamed here');
-    },
-  };
-}
-
 async function perform(operation: Operation, args: Record<string, Value>): Promise<Value> {
-  return (await operation.perform(new Map(Object.entries(args)), context())) as Value;
+  return (await performed([operation], operation.spec.name, args, 1000)) as Value;
 }
 
 suite('cnn.infer', (test) => {

@@ -7,31 +7,19 @@ import {
 } from '../../../protos/values.js';
 import type { Value } from '../../../protos/gen/fractory/v1/value.js';
 import { FractoryError } from '../../../runtime/errors.js';
-import { silentLogger } from '../../../runtime/logger.js';
-import type { InvocationContext, OperationResult } from '../../../services/adaptor.js';
+import type { OperationResult } from '../../../services/adaptor.js';
 import { mathAdaptor } from '../../../services/math/adaptor.js';
 import { DEFAULT_MATH_LIMITS } from '../../../services/math/limits.js';
 import { MathService } from '../../../services/math/service.js';
 import { assert, rejects, suite, throws } from '../../suite.js';
-
-const context: InvocationContext = {
-  signal: new AbortController().signal,
-  budgetMs: 10_000,
-  step: undefined,
-  log: silentLogger(),
-  stream: () => {
-    throw new Error('nothing is streamed here');
-  },
-};
+import { performed } from '../performed.js';
 
 function perform(
   math: MathService,
   name: string,
   args: Record<string, Value>,
 ): OperationResult | Promise<OperationResult> {
-  const operation = mathAdaptor(math).operations.find(({ spec }) => spec.name === name);
-  if (!operation) throw new Error(`no operation ${name}`);
-  return operation.perform(new Map(Object.entries(args)), context);
+  return performed(mathAdaptor(math).operations, name, args);
 }
 
 suite('operations of a math node', (test) => {

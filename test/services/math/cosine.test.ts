@@ -12,12 +12,12 @@ import {
   textValue,
 } from '../../../protos/values.js';
 import { FractoryError } from '../../../runtime/errors.js';
-import { silentLogger } from '../../../runtime/logger.js';
 import { mathAdaptor } from '../../../services/math/adaptor.js';
 import { cosine } from '../../../services/math/cosine.js';
 import { DEFAULT_MATH_LIMITS } from '../../../services/math/limits.js';
 import { MathService } from '../../../services/math/service.js';
 import { assert, suite, throws } from '../../suite.js';
+import { performed } from '../performed.js';
 
 const vector = (...numbers: number[]): Float64Array => Float64Array.from(numbers);
 const list = (...numbers: number[]): Value => listValue(numbers.map(numberValue));
@@ -26,14 +26,8 @@ const fp32 = (...numbers: number[]): Value =>
 
 async function similarity(a: Value, b: Value, limits = DEFAULT_MATH_LIMITS): Promise<unknown> {
   await using math = new MathService(limits);
-  const operation = mathAdaptor(math).operations.find(({ spec }) => spec.name === 'math.cosine');
-  const args = new Map(Object.entries({ a, b }));
-  const { signal } = new AbortController();
-  const stream = (): never => {
-    throw new Error('nothing is streamed here');
-  };
-  const rest = { budgetMs: 1000, step: undefined, log: silentLogger(), stream };
-  return ((await operation!.perform(args, { signal, ...rest })) as Value).kind?.value;
+  const value = await performed(mathAdaptor(math).operations, 'math.cosine', { a, b });
+  return (value as Value).kind?.value;
 }
 
 suite('math.cosine', (test) => {

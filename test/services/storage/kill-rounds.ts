@@ -5,6 +5,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
+import type { Random } from '../../../runtime/seeded-random.js';
 import { DEFAULT_STORAGE_LIMITS } from '../../../services/storage/limits.js';
 import { FileStore } from '../../../services/storage/store.js';
 import { ToldFiles } from './told-files.js';
@@ -18,9 +19,9 @@ export class KillRounds {
   readonly files = new ToldFiles('kills');
   kills = 0;
   readonly #root: string;
-  readonly #random: () => number;
+  readonly #random: Random;
 
-  constructor(root: string, random: () => number) {
+  constructor(root: string, random: Random) {
     this.#root = root;
     this.#random = random;
   }

@@ -13,7 +13,7 @@ import type { StepKey } from '../../../services/storage/shelf.js';
 import { FileStore } from '../../../services/storage/store.js';
 import type { Keeper } from '../../power-cut/chain.js';
 import type { Life } from '../../power-cut/machine.js';
-import type { Random } from '../../power-cut/survivors.js';
+import type { Random } from '../../../runtime/seeded-random.js';
 import { DeviceDepot } from './device-depot.js';
 
 /** What a writer wants of a name. */

@@ -6,7 +6,7 @@ export const FRAME_KINDS = ['hello', 'read', 'begin', 'chunk', 'end', 'status'] 
 
 export type FrameKind = (typeof FRAME_KINDS)[number];
 
-export const HEADER_BYTES = 5;
+const HEADER_BYTES = 5;
 /** Largest chunk, bytes. */
 export const MAX_CHUNK_BYTES = 1024 * 1024;
 

@@ -58,6 +58,7 @@ function decoded<T>(kind: string, payload: Uint8Array, decode: (bytes: Uint8Arra
   try {
     return decode(payload);
   } catch {
+    // Which byte it was helps nobody: the other end is not one of ours.
     throw new FramingError(`a ${kind} that is not readable`);
   }
 }

@@ -159,6 +159,8 @@ export const Standing = {
   EJECTED: 3,
   /** PROBED - The same, but that time is over: gets one piece of work at a time until some have gone well. */
   PROBED: 4,
+  /** DEAD - Gossip declares it dead, or gone: passed over until it is heard of again, or registers again. */
+  DEAD: 5,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -170,6 +172,7 @@ export namespace Standing {
   export type SUSPECTED = typeof Standing.SUSPECTED;
   export type EJECTED = typeof Standing.EJECTED;
   export type PROBED = typeof Standing.PROBED;
+  export type DEAD = typeof Standing.DEAD;
   export type UNRECOGNIZED = typeof Standing.UNRECOGNIZED;
 }
 
@@ -190,6 +193,9 @@ export function standingFromJSON(object: any): Standing {
     case 4:
     case "STANDING_PROBED":
       return Standing.PROBED;
+    case 5:
+    case "STANDING_DEAD":
+      return Standing.DEAD;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -209,6 +215,8 @@ export function standingToJSON(object: Standing): string {
       return "STANDING_EJECTED";
     case Standing.PROBED:
       return "STANDING_PROBED";
+    case Standing.DEAD:
+      return "STANDING_DEAD";
     case Standing.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";

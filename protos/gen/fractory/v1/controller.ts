@@ -99,6 +99,71 @@ export function capabilityStateToJSON(object: CapabilityState): string {
   }
 }
 
+/** How a member is by gossip. */
+export const GossipState = {
+  UNSPECIFIED: 0,
+  ALIVE: 1,
+  /** SUSPECT - It did not answer, and has some time to speak up. */
+  SUSPECT: 2,
+  DEAD: 3,
+  /** LEFT - It said goodbye. */
+  LEFT: 4,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type GossipState = typeof GossipState[keyof typeof GossipState];
+
+export namespace GossipState {
+  export type UNSPECIFIED = typeof GossipState.UNSPECIFIED;
+  export type ALIVE = typeof GossipState.ALIVE;
+  export type SUSPECT = typeof GossipState.SUSPECT;
+  export type DEAD = typeof GossipState.DEAD;
+  export type LEFT = typeof GossipState.LEFT;
+  export type UNRECOGNIZED = typeof GossipState.UNRECOGNIZED;
+}
+
+export function gossipStateFromJSON(object: any): GossipState {
+  switch (object) {
+    case 0:
+    case "GOSSIP_STATE_UNSPECIFIED":
+      return GossipState.UNSPECIFIED;
+    case 1:
+    case "GOSSIP_STATE_ALIVE":
+      return GossipState.ALIVE;
+    case 2:
+    case "GOSSIP_STATE_SUSPECT":
+      return GossipState.SUSPECT;
+    case 3:
+    case "GOSSIP_STATE_DEAD":
+      return GossipState.DEAD;
+    case 4:
+    case "GOSSIP_STATE_LEFT":
+      return GossipState.LEFT;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return GossipState.UNRECOGNIZED;
+  }
+}
+
+export function gossipStateToJSON(object: GossipState): string {
+  switch (object) {
+    case GossipState.UNSPECIFIED:
+      return "GOSSIP_STATE_UNSPECIFIED";
+    case GossipState.ALIVE:
+      return "GOSSIP_STATE_ALIVE";
+    case GossipState.SUSPECT:
+      return "GOSSIP_STATE_SUSPECT";
+    case GossipState.DEAD:
+      return "GOSSIP_STATE_DEAD";
+    case GossipState.LEFT:
+      return "GOSSIP_STATE_LEFT";
+    case GossipState.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
 export interface ConnectRequest {
 }
 
@@ -301,6 +366,37 @@ export interface DescribeResponse {
 export interface DescribeResponse_LimitsEntry {
   key: string;
   value: bigint;
+}
+
+export interface DescribeGossipRequest {
+}
+
+export interface DescribeGossipResponse {
+  /** Whether this node gossips: false where that is switched off, or could not be begun. */
+  running: boolean;
+  /** ADDRESS:PORT where it does, UDP and TCP. */
+  address: string;
+  /** How much it doubts itself: 0 = not at all, up to 7. */
+  awareness: number;
+  /** Members of this data center, those that are gone too until they are forgotten; this node is one of them. */
+  members: GossipMember[];
+}
+
+/** One life of a member. */
+export interface GossipMember {
+  id: string;
+  type: string;
+  /** 0 = it has not said that it is registered. */
+  epoch: bigint;
+  state: GossipState;
+  /** For how long it has been so. */
+  stateMs: bigint;
+  /** host:port of its gRPC server. */
+  address: string;
+  /** Share of the time in which its event loop was busy, in steps of ten. */
+  loadPercent: number;
+  /** Operations and calls under way, rounded up to a power of two. */
+  work: number;
 }
 
 export interface DrainRequest {
@@ -3115,6 +3211,368 @@ export const DescribeResponse_LimitsEntry: MessageFns<DescribeResponse_LimitsEnt
   },
 };
 
+function createBaseDescribeGossipRequest(): DescribeGossipRequest {
+  return {};
+}
+
+export const DescribeGossipRequest: MessageFns<DescribeGossipRequest> = {
+  encode(_: DescribeGossipRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DescribeGossipRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDescribeGossipRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): DescribeGossipRequest {
+    return {};
+  },
+
+  toJSON(_: DescribeGossipRequest): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<DescribeGossipRequest>): DescribeGossipRequest {
+    return DescribeGossipRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<DescribeGossipRequest>): DescribeGossipRequest {
+    const message = createBaseDescribeGossipRequest();
+    return message;
+  },
+};
+
+function createBaseDescribeGossipResponse(): DescribeGossipResponse {
+  return { running: false, address: "", awareness: 0, members: [] };
+}
+
+export const DescribeGossipResponse: MessageFns<DescribeGossipResponse> = {
+  encode(message: DescribeGossipResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.running !== false) {
+      writer.uint32(8).bool(message.running);
+    }
+    if (message.address !== "") {
+      writer.uint32(18).string(message.address);
+    }
+    if (message.awareness !== 0) {
+      writer.uint32(24).uint32(message.awareness);
+    }
+    for (const v of message.members) {
+      GossipMember.encode(v!, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DescribeGossipResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDescribeGossipResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.running = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.awareness = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.members.push(GossipMember.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DescribeGossipResponse {
+    return {
+      running: isSet(object.running) ? globalThis.Boolean(object.running) : false,
+      address: isSet(object.address) ? globalThis.String(object.address) : "",
+      awareness: isSet(object.awareness) ? globalThis.Number(object.awareness) : 0,
+      members: globalThis.Array.isArray(object?.members)
+        ? object.members.map((e: any) => GossipMember.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: DescribeGossipResponse): unknown {
+    const obj: any = {};
+    if (message.running !== false) {
+      obj.running = message.running;
+    }
+    if (message.address !== "") {
+      obj.address = message.address;
+    }
+    if (message.awareness !== 0) {
+      obj.awareness = Math.round(message.awareness);
+    }
+    if (message.members?.length) {
+      obj.members = message.members.map((e) => GossipMember.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DescribeGossipResponse>): DescribeGossipResponse {
+    return DescribeGossipResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DescribeGossipResponse>): DescribeGossipResponse {
+    const message = createBaseDescribeGossipResponse();
+    message.running = object.running ?? false;
+    message.address = object.address ?? "";
+    message.awareness = object.awareness ?? 0;
+    message.members = object.members?.map((e) => GossipMember.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseGossipMember(): GossipMember {
+  return { id: "", type: "", epoch: 0n, state: 0, stateMs: 0n, address: "", loadPercent: 0, work: 0 };
+}
+
+export const GossipMember: MessageFns<GossipMember> = {
+  encode(message: GossipMember, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.type !== "") {
+      writer.uint32(18).string(message.type);
+    }
+    if (message.epoch !== 0n) {
+      if (BigInt.asUintN(64, message.epoch) !== message.epoch) {
+        throw new globalThis.Error("value provided for field message.epoch of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.epoch);
+    }
+    if (message.state !== 0) {
+      writer.uint32(32).int32(message.state);
+    }
+    if (message.stateMs !== 0n) {
+      if (BigInt.asUintN(64, message.stateMs) !== message.stateMs) {
+        throw new globalThis.Error("value provided for field message.stateMs of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.stateMs);
+    }
+    if (message.address !== "") {
+      writer.uint32(50).string(message.address);
+    }
+    if (message.loadPercent !== 0) {
+      writer.uint32(56).uint32(message.loadPercent);
+    }
+    if (message.work !== 0) {
+      writer.uint32(64).uint32(message.work);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GossipMember {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGossipMember();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.type = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.epoch = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.stateMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.loadPercent = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.work = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GossipMember {
+    return {
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      type: isSet(object.type) ? globalThis.String(object.type) : "",
+      epoch: isSet(object.epoch) ? BigInt(object.epoch) : 0n,
+      state: isSet(object.state) ? gossipStateFromJSON(object.state) : 0,
+      stateMs: isSet(object.stateMs) ? BigInt(object.stateMs) : isSet(object.state_ms) ? BigInt(object.state_ms) : 0n,
+      address: isSet(object.address) ? globalThis.String(object.address) : "",
+      loadPercent: isSet(object.loadPercent)
+        ? globalThis.Number(object.loadPercent)
+        : isSet(object.load_percent)
+        ? globalThis.Number(object.load_percent)
+        : 0,
+      work: isSet(object.work) ? globalThis.Number(object.work) : 0,
+    };
+  },
+
+  toJSON(message: GossipMember): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    if (message.type !== "") {
+      obj.type = message.type;
+    }
+    if (message.epoch !== 0n) {
+      obj.epoch = message.epoch.toString();
+    }
+    if (message.state !== 0) {
+      obj.state = gossipStateToJSON(message.state);
+    }
+    if (message.stateMs !== 0n) {
+      obj.stateMs = message.stateMs.toString();
+    }
+    if (message.address !== "") {
+      obj.address = message.address;
+    }
+    if (message.loadPercent !== 0) {
+      obj.loadPercent = Math.round(message.loadPercent);
+    }
+    if (message.work !== 0) {
+      obj.work = Math.round(message.work);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GossipMember>): GossipMember {
+    return GossipMember.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GossipMember>): GossipMember {
+    const message = createBaseGossipMember();
+    message.id = object.id ?? "";
+    message.type = object.type ?? "";
+    message.epoch = (object.epoch !== undefined && object.epoch !== null) ? BigInt(object.epoch) : 0n;
+    message.state = object.state ?? 0;
+    message.stateMs = (object.stateMs !== undefined && object.stateMs !== null) ? BigInt(object.stateMs) : 0n;
+    message.address = object.address ?? "";
+    message.loadPercent = object.loadPercent ?? 0;
+    message.work = object.work ?? 0;
+    return message;
+  },
+};
+
 function createBaseDrainRequest(): DrainRequest {
   return { graceMs: 0 };
 }
@@ -4644,6 +5102,18 @@ export const ControllerServiceService = {
     responseSerialize: (value: DescribeResponse): Buffer => Buffer.from(DescribeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DescribeResponse => DescribeResponse.decode(value),
   },
+  /** Says how the members of the data center are by gossip, as this node sees them. */
+  describeGossip: {
+    path: "/fractory.v1.ControllerService/DescribeGossip" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DescribeGossipRequest): Buffer =>
+      Buffer.from(DescribeGossipRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DescribeGossipRequest => DescribeGossipRequest.decode(value),
+    responseSerialize: (value: DescribeGossipResponse): Buffer =>
+      Buffer.from(DescribeGossipResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DescribeGossipResponse => DescribeGossipResponse.decode(value),
+  },
   /**
    * Leaves the registry, takes no new work and finishes what has begun. Answers when nothing is left, at the latest after the grace period.
    * The node stays up until it is stopped. Only for whoever has the secret of the data center.
@@ -4690,6 +5160,8 @@ export interface ControllerServiceServer extends UntypedServiceImplementation {
   copy: handleUnaryCall<CopyRequest, CopyResponse>;
   /** Says what this node is and can do. */
   describe: handleUnaryCall<DescribeRequest, DescribeResponse>;
+  /** Says how the members of the data center are by gossip, as this node sees them. */
+  describeGossip: handleUnaryCall<DescribeGossipRequest, DescribeGossipResponse>;
   /**
    * Leaves the registry, takes no new work and finishes what has begun. Answers when nothing is left, at the latest after the grace period.
    * The node stays up until it is stopped. Only for whoever has the secret of the data center.
@@ -4833,6 +5305,22 @@ export interface ControllerServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DescribeResponse) => void,
+  ): ClientUnaryCall;
+  /** Says how the members of the data center are by gossip, as this node sees them. */
+  describeGossip(
+    request: DescribeGossipRequest,
+    callback: (error: ServiceError | null, response: DescribeGossipResponse) => void,
+  ): ClientUnaryCall;
+  describeGossip(
+    request: DescribeGossipRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DescribeGossipResponse) => void,
+  ): ClientUnaryCall;
+  describeGossip(
+    request: DescribeGossipRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DescribeGossipResponse) => void,
   ): ClientUnaryCall;
   /**
    * Leaves the registry, takes no new work and finishes what has begun. Answers when nothing is left, at the latest after the grace period.

@@ -201,7 +201,7 @@ export function processStateToJSON(object: ProcessState): string {
 }
 
 export interface RestartRequest {
-  /** Which ones; empty = all nodes of this launcher. Followers go before their leader. */
+  /** Which ones; empty = all nodes of this launcher, and ZooKeeper's servers before them where there are several. Followers go before their leader. */
   members: string[];
   /** How long one of them may take from its end until it serves again; 0 = 60 s. */
   timeoutMs: number;

@@ -1,5 +1,5 @@
 import { NORMALISATION } from '../normalisation.js';
-import type { Random } from '../random.js';
+import type { Random } from '../../../../runtime/seeded-random.js';
 import { makeTaps, setTaps } from './taps.js';
 import type { Taps } from './taps.js';
 

@@ -1,7 +1,9 @@
 import type { GraphWriter } from '../../onnx/graph-writer.js';
 import type { Attributes } from '../../onnx/attributes.js';
 import { filterGradient } from './filter-gradient.js';
-import { forwardFilter, phaseFilter, turnedFilter } from './filters.js';
+import { forwardFilter } from './filters.js';
+import { inputGradient } from './input-gradient.js';
+import type { LayoutKernels } from './input-gradient.js';
 import type { AffineOptions, Convolution, KernelMaker, Kernels, Maps } from './kernels.js';
 import { pads, paddingOf, type Padding } from './padding.js';
 
@@ -23,6 +25,10 @@ class BlockedKernels implements Kernels {
   readonly #writer: GraphWriter;
   readonly #batch: number;
   readonly #block: number;
+  readonly #layout: LayoutKernels = {
+    convolve: (...how) => this.#convolve(...how),
+    interleave: (...how) => this.#interleave(...how),
+  };
 
   constructor(writer: GraphWriter, batch: number, block: number) {
     this.#writer = writer;
@@ -33,24 +39,8 @@ class BlockedKernels implements Kernels {
   readonly convolve = (input: Maps, filter: string, shape: Convolution): Maps =>
     this.#convolve(input, forwardFilter(this.#writer, filter), shape, paddingOf(shape));
 
-  readonly inputGradient = (gradient: Maps, filter: string, shape: Convolution): Maps => {
-    const { inputs, outputs, kernel } = shape;
-    const turned = { kernel, inputs: outputs, outputs: inputs, stride: 1 } as const;
-    if (shape.stride === 1)
-      return this.#convolve(
-        gradient,
-        turnedFilter(this.#writer, filter, shape),
-        turned,
-        paddingOf(turned),
-      );
-    const phases = this.#convolve(
-      gradient,
-      phaseFilter(this.#writer, filter, shape),
-      { ...turned, outputs: 4 * inputs, kernel: 2 },
-      { begin: 0, end: 1 },
-    );
-    return this.#interleave(phases, inputs);
-  };
+  readonly inputGradient = (gradient: Maps, filter: string, shape: Convolution): Maps =>
+    inputGradient(this.#writer, this.#layout, { gradient, filter }, shape);
 
   readonly filterGradient = (input: Maps, gradient: Maps, shape: Convolution): string => {
     const plain = this.#blockedNode('ReorderOutput', [gradient.value], {

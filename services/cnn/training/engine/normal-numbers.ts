@@ -1,4 +1,5 @@
-import { randomOf, type Random } from '../random.js';
+import type { Random } from '../../../../runtime/seeded-random.js';
+import { randomOf } from '../random.js';
 
 /** Normal numbers with deviation 1 that depend on the seed only (Box and Muller 1958). */
 export function normalOf(seed: number): Random {

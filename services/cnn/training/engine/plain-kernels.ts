@@ -1,6 +1,8 @@
 import type { GraphWriter } from '../../onnx/graph-writer.js';
 import { filterGradient } from './filter-gradient.js';
-import { forwardFilter, phaseFilter, turnedFilter } from './filters.js';
+import { forwardFilter } from './filters.js';
+import { inputGradient } from './input-gradient.js';
+import type { LayoutKernels } from './input-gradient.js';
 import type { AffineOptions, Convolution, KernelMaker, Kernels, Maps } from './kernels.js';
 import { pads, paddingOf, type Padding } from './padding.js';
 
@@ -11,6 +13,10 @@ export const plainKernels: KernelMaker = (writer, batch) => new PlainKernels(wri
 class PlainKernels implements Kernels {
   readonly #writer: GraphWriter;
   readonly #batch: number;
+  readonly #layout: LayoutKernels = {
+    convolve: (...how) => this.#convolve(...how),
+    interleave: (...how) => this.#interleave(...how),
+  };
 
   constructor(writer: GraphWriter, batch: number) {
     this.#writer = writer;
@@ -20,27 +26,8 @@ class PlainKernels implements Kernels {
   readonly convolve = (input: Maps, filter: string, shape: Convolution): Maps =>
     this.#convolve(input, forwardFilter(this.#writer, filter), shape, paddingOf(shape));
 
-  readonly inputGradient = (gradient: Maps, filter: string, shape: Convolution): Maps => {
-    const { inputs, outputs, kernel } = shape;
-    const turned = { kernel, inputs: outputs, outputs: inputs, stride: 1 } as const;
-    if (shape.stride === 1)
-      return this.#convolve(
-        gradient,
-        turnedFilter(this.#writer, filter, shape),
-        turned,
-        paddingOf(turned),
-      );
-    const { value, size } = this.#convolve(
-      gradient,
-      phaseFilter(this.#writer, filter, shape),
-      { ...turned, outputs: 4 * inputs, kernel: 2 },
-      { begin: 0, end: 1 },
-    );
-    const split = this.#writer.reshape(value, [this.#batch, 2, 2, inputs, size, size]);
-    const woven = this.#writer.transpose(split, [0, 3, 4, 1, 5, 2]);
-    const whole = [this.#batch, inputs, 2 * size, 2 * size];
-    return { value: this.#writer.reshape(woven, whole), channels: inputs, size: 2 * size };
-  };
+  readonly inputGradient = (gradient: Maps, filter: string, shape: Convolution): Maps =>
+    inputGradient(this.#writer, this.#layout, { gradient, filter }, shape);
 
   readonly filterGradient = (input: Maps, gradient: Maps, shape: Convolution): string => {
     const { channels, size } = input;
@@ -126,5 +113,13 @@ class PlainKernels implements Kernels {
     });
     const size = (input.size + padding.begin + padding.end - kernel) / stride + 1;
     return { value, channels: outputs, size: Math.floor(size) };
+  }
+
+  /** [row phase, column phase, channels] of half the size -> channels of the whole size. */
+  #interleave({ value, size }: Maps, channels: number): Maps {
+    const split = this.#writer.reshape(value, [this.#batch, 2, 2, channels, size, size]);
+    const woven = this.#writer.transpose(split, [0, 3, 4, 1, 5, 2]);
+    const whole = [this.#batch, channels, 2 * size, 2 * size];
+    return { value: this.#writer.reshape(woven, whole), channels, size: 2 * size };
   }
 }

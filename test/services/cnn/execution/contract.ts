@@ -27,7 +27,7 @@ export function rowsOf(...rows: readonly (readonly number[])[]): NamedTensor {
 }
 
 /** A square of zeros for `MULTIPLYING`. */
-export function square(side: number): NamedTensor {
+function square(side: number): NamedTensor {
   return {
     name: 'x',
     datatype: 'FP32',

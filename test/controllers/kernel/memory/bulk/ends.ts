@@ -31,7 +31,7 @@ export const greetingOf = (member: string, epoch = 1n) => ({
 });
 
 /** A logger that keeps its warnings. */
-export function warnings(): { readonly log: Logger; readonly lines: string[] } {
+function warnings(): { readonly log: Logger; readonly lines: string[] } {
   const log = silentLogger();
   const lines: string[] = [];
   log.warn = (...args: unknown[]): void => {

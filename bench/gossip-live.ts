@@ -44,13 +44,13 @@ async function detection(name: ProfileName, crashes: number): Promise<Finding[]>
     mostS: (longestMs + 2 * MEMBERS * profile.probeIntervalMs) / 1000,
     falsePositives: observers.falsePositives,
   };
-  const arms = ['measured', 'formula'] as const;
+  const arms = ['mean of the crashes', 'the formula'] as const;
   const firsts = found.map(({ firstMs }) => firstMs);
   const alls = found.map(({ allMs }) => allMs);
   const [first, all] = [firstDetectionMs(profile, MEMBERS), fullDetectionMs(profile, MEMBERS)];
   return [
     {
-      ...finding(`first detection, ${name}`, arms, ratios(firsts, first), {
+      ...finding(`gossip_live_first_detection_${name}`, arms, ratios(firsts, first), {
         ...{ meanS: mean(firsts) / 1000, medianS: median(firsts) / 1000, formulaS: first / 1000 },
         ...{ leastS: Math.min(...firsts) / 1000, mostS: Math.max(...firsts) / 1000 },
         ...{ boundLeastS: bounds.leastS, boundMostS: bounds.mostS, crashes },
@@ -59,7 +59,7 @@ async function detection(name: ProfileName, crashes: number): Promise<Finding[]>
       ratio: mean(firsts) / first,
     },
     {
-      ...finding(`full detection, ${name}`, arms, ratios(alls, all), {
+      ...finding(`gossip_live_full_detection_${name}`, arms, ratios(alls, all), {
         ...{ meanS: mean(alls) / 1000, medianS: median(alls) / 1000, formulaS: all / 1000 },
         ...{ leastS: Math.min(...alls) / 1000, mostS: Math.max(...alls) / 1000 },
       }),

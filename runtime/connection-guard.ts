@@ -3,6 +3,7 @@ import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Server } from '@grpc/grpc-js';
 
 import { ClosedSessions } from './closed-sessions.js';
+import { closeBetweenFrames } from './late-close.js';
 
 /** What the connections of one server may be. */
 export interface ConnectionLimits {
@@ -63,6 +64,7 @@ export function guardConnections(
     http2Server.maxConnections = limits.max_connections + MORE_SOCKETS;
     http2Server.on('session', (session) => {
       closedSessions.watch(session);
+      closeBetweenFrames(session);
       if (windowBytes !== undefined) session.setLocalWindowSize(windowBytes);
       room.enter(session);
     });

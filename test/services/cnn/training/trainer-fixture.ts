@@ -56,7 +56,9 @@ export function openTrainer(
 /** Files as the chunks of a tar. */
 export function tarChunks(files: readonly MadeFile[]): AsyncIterable<Uint8Array> {
   const tar = pack();
-  for (const { path: name, bytes } of files) tar.entry({ name }, Buffer.from(bytes));
+  // A time of their own, so that the same files are the same bytes whenever they are packed.
+  const mtime = new Date(0);
+  for (const { path: name, bytes } of files) tar.entry({ name, mtime }, Buffer.from(bytes));
   tar.finalize();
   return Readable.from(tar) as AsyncIterable<Uint8Array>;
 }

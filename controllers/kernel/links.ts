@@ -62,8 +62,6 @@ export interface LinksOptions {
   readonly log: Logger;
   /** Default: nothing is counted. */
   readonly wire?: WireCountsOf;
-  /** Invocations that arrive now wait for it; see `Leadership.servesSoon`. Default: none does. */
-  readonly ready?: () => Promise<void> | undefined;
   /** An invocation arrived over a link. */
   readonly onInvocation: (invocation: Invocation, link: Link) => void;
   /** The runs of another node need steps of this one no more. */
@@ -218,12 +216,7 @@ export class Links {
           if (!this.#links.has(key)) this.#links.set(key, link);
         },
         invocation: (invocation) => {
-          const ready = this.#options.ready?.();
-          if (!ready) this.#options.onInvocation(invocation, link);
-          else
-            void ready.then(() => {
-              if (!link.isLost) this.#options.onInvocation(invocation, link);
-            });
+          this.#options.onInvocation(invocation, link);
         },
         release: (release) => {
           this.#options.onRelease(release);

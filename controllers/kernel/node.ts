@@ -125,7 +125,7 @@ export class FractoryNode<S> {
     this.#links = new Links({
       ...{ dataCenter: dataCenter.name, member: node.name, directory: this.#directory },
       ...{ channels: this.#channels, log: parts.log, wire: this.#metrics.wire.of },
-      ...{ epoch: () => this.#objects.epoch, ready: () => this.#servesSoon() },
+      epoch: () => this.#objects.epoch,
       onRelease: (release) => {
         this.#kernel.release(release);
       },

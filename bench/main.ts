@@ -1,11 +1,10 @@
-import { parseArgs } from 'node:util';
-
 import { measureChecks } from './checks.js';
 import { measureCnnServing } from './cnn-serving.js';
 import { measureCnnTraining } from './cnn-training.js';
 import { measureCopy } from './copy.js';
 import { measureDurable } from './durable.js';
 import { measureFailover } from './failover.js';
+import { askedOf, BadFlag, parsedFlags, wholeOf } from './flags.js';
 import { measureGossipLive } from './gossip-live.js';
 import { measureHops } from './hop.js';
 import { measureImagePrediction } from './image-prediction.js';
@@ -39,21 +38,35 @@ const MEASURES: Readonly<Record<string, (rounds: number) => Promise<Finding[]>>>
   soak: measureSoak,
 };
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    json: { type: 'boolean', default: false },
-    rounds: { type: 'string', default: '5' },
-    write: { type: 'boolean', default: false },
-  },
+const LEAST_ROUNDS = 5;
+const MOST_ROUNDS = 1000;
+const HELP = `Measures what Fractory costs, as ratios: bench/README.md tells of each.
+
+  npm run bench -- [flags] [measures]
+
+  --rounds N   rounds of each (default ${String(LEAST_ROUNDS)}, no fewer)
+  --json       one object a line instead of the table
+  --write      also puts the table into bench/README.md
+
+Measures, default all: ${Object.keys(MEASURES).join(', ')}`;
+
+const { values, rounds, chosen } = askedOf(HELP, (argv) => {
+  const flag = { type: 'boolean', default: false } as const;
+  const options = { json: flag, write: flag, rounds: { type: 'string' } } as const;
+  const { values: given, positionals: names } = parsedFlags(argv, options, true);
+  const unknown = names.find((name) => !Object.hasOwn(MEASURES, name));
+  if (unknown !== undefined)
+    throw new BadFlag(`no measure ${unknown}; there are ${Object.keys(MEASURES).join(', ')}`);
+  return {
+    values: given,
+    rounds: wholeOf('--rounds', given.rounds, [LEAST_ROUNDS, MOST_ROUNDS], LEAST_ROUNDS),
+    chosen: names.length > 0 ? names : Object.keys(MEASURES),
+  };
 });
-const rounds = Math.max(5, Number(values.rounds));
-const chosen = positionals.length > 0 ? positionals : Object.keys(MEASURES);
 const all: Finding[] = [];
 for (const name of chosen) {
   const measure = MEASURES[name];
-  if (!measure)
-    throw new Error(`no measure ${name}; there are ${Object.keys(MEASURES).join(', ')}`);
+  if (!measure) continue;
   console.error(`measuring ${name}, ${String(rounds)} rounds`);
   for (const found of await measure(rounds)) {
     all.push(found);

@@ -8,7 +8,7 @@ const STATE_FOLDER = '.fractory';
 
 export interface Places {
   readonly root: string;
-  /** `.fractory`, or what FRACTORY_STATE says. Absolute. */
+  /** `.fractory`, or what FRACTORY_STATE says; an empty one says nothing. Absolute. */
   readonly statePath: string;
 }
 
@@ -16,7 +16,7 @@ export function placesFrom(
   environment: NodeJS.ProcessEnv = process.env,
   root: string = projectRoot,
 ): Places {
-  const statePath = path.resolve(root, environment['FRACTORY_STATE'] ?? STATE_FOLDER);
+  const statePath = path.resolve(root, environment['FRACTORY_STATE'] || STATE_FOLDER);
   return { root, statePath };
 }
 

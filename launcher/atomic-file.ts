@@ -1,12 +1,13 @@
-import { link, mkdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import { link, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { systemCodeOf } from '../runtime/errors.js';
+import { makeFolder } from '../runtime/made-folder.js';
 
 let written = 0;
 
 async function temporary(file: string, content: string): Promise<string> {
-  await mkdir(path.dirname(file), { recursive: true });
+  await makeFolder(path.dirname(file));
   const name = `${file}.${String(process.pid)}-${String(written++)}`;
   await writeFile(name, content, { mode: 0o600 });
   return name;

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -8,9 +8,12 @@ import { systemEnvironment } from '../config/search-path.js';
 import { zookeeperEnvironment } from '../config/zookeeper-environment.js';
 import { Ensemble } from '../zookeeper/ensemble.js';
 import { messageOf, systemCodeOf } from '../runtime/errors.js';
+import { makeFolder } from '../runtime/made-folder.js';
 import { ConfigError } from '../config/problems.js';
 import type { CommandContext } from './command-context.js';
 import { RunFile } from './run-file.js';
+import type { RunState } from './run-file.js';
+import { stateFolderFailure } from './state-folder-failure.js';
 
 /** What one check found: `wrong` = there, but not as it has to be; `optional` = missing, but everything needed works without it. */
 export interface Finding {
@@ -116,13 +119,17 @@ const stateFolder: Check = async ({ places }) => {
   const { statePath } = places;
   const probe = path.join(statePath, `.write-${String(process.pid)}`);
   try {
-    await mkdir(statePath, { recursive: true });
+    await makeFolder(statePath);
     await writeFile(probe, '');
     await rm(probe);
     return { subject, state: 'ok', found: `${statePath} can be written` };
   } catch (error) {
-    const mend = `sudo chown -R "$USER" ${statePath}`;
-    return { subject, state: 'missing', found: messageOf(error), mend };
+    const failure = stateFolderFailure(error, statePath);
+    const found = failure ? failure.message.replace(/; [^;]*$/, '') : messageOf(error);
+    const mend = ['EACCES', 'EPERM'].includes(systemCodeOf(error) ?? '')
+      ? `sudo chown -R "$USER" ${statePath}, or FRACTORY_STATE=FOLDER for another`
+      : 'FRACTORY_STATE=FOLDER names another';
+    return { subject, state: 'missing', found, mend };
   }
 };
 
@@ -157,7 +164,7 @@ async function program(
 
 const running: Check = async ({ places }) => {
   const subject = 'data center';
-  const found = await new RunFile(places.statePath).read();
+  const found = await runState(places.statePath);
   if (found.state === 'none')
     return { subject, state: 'optional', found: 'none is running', mend: './datacenter up' };
   const { record } = found;
@@ -167,3 +174,13 @@ const running: Check = async ({ places }) => {
   const killed = `its launcher was killed (${since})`;
   return { subject, state: 'optional', found: killed, mend: './datacenter down' };
 };
+
+/** In a folder that can't be used none runs: what is wrong with it another check says. */
+async function runState(statePath: string): Promise<RunState> {
+  try {
+    return await new RunFile(statePath).read();
+  } catch (error) {
+    if (stateFolderFailure(error, statePath)) return { state: 'none' };
+    throw error;
+  }
+}

@@ -7,6 +7,7 @@ import { describeFailure } from './failure-text.js';
 import { Interruption } from './interruption.js';
 import { runInside } from './network/inside-run.js';
 import { makeProgram } from './program.js';
+import { stateFolderFailure } from './state-folder-failure.js';
 import { Terminal } from './terminal.js';
 
 const terminal = new Terminal(readTerminal());
@@ -15,8 +16,8 @@ interruption.listen();
 // Whoever read our output has read enough: `./datacenter logs | head`.
 process.stdout.on('error', () => process.exit(0));
 
+const context = commandContext(terminal, interruption);
 try {
-  const context = commandContext(terminal, interruption);
   const args = readArguments();
   const code = await runInside(context, args);
   if (code !== undefined) throw new ExitRequest(code);
@@ -24,7 +25,8 @@ try {
   if (args.length === 0) program.outputHelp();
   else await program.parseAsync([...args], { from: 'user' });
   process.exit(0);
-} catch (error) {
+} catch (thrown) {
+  const error = stateFolderFailure(thrown, context.places.statePath) ?? thrown;
   // Commander has said already what was wrong.
   if (!(error instanceof ExitRequest) && !(error instanceof CommanderError))
     terminal.note(describeFailure(error, terminal.errorColours));

@@ -8,8 +8,6 @@ export interface AdaptiveLimitOptions {
   readonly max?: number;
   /** At the beginning. Default 20. */
   readonly initial?: number;
-  /** Latency over that of idle which is still no overload. Default 2. */
-  readonly tolerance?: number;
 }
 
 /** Work that has ended. */
@@ -26,6 +24,8 @@ const WINDOW_MS = 100;
 const LONGEST_WINDOW_MS = 1000;
 /** At least so many have to have ended. */
 const WINDOW_SAMPLES = 8;
+/** Latency over that of idle which is still no overload. */
+const TOLERANCE = 2;
 /** A window moves the limit by no more than this factor downward: one slow second must not close the door. */
 const STEEPEST = 0.5;
 /** How often the floor is looked at while the limit is used to the full, ms: then nothing else tells what idle is. */
@@ -42,7 +42,6 @@ export class AdaptiveLimit {
   readonly #min: number;
   readonly #max: number;
   readonly #initial: number;
-  readonly #tolerance: number;
   readonly #floors = new LatencyFloors();
   #limit: number;
   #slowness: number[] = [];
@@ -57,11 +56,10 @@ export class AdaptiveLimit {
   #isOverloaded = false;
 
   constructor(options: AdaptiveLimitOptions = {}) {
-    const { min = 4, max = 1024, initial = 20, tolerance = 2 } = options;
+    const { min = 4, max = 1024, initial = 20 } = options;
     this.#min = Math.min(min, max);
     this.#max = max;
     this.#initial = Math.max(this.#min, Math.min(initial, max));
-    this.#tolerance = tolerance;
     this.#limit = this.#initial;
   }
 
@@ -144,7 +142,7 @@ export class AdaptiveLimit {
     const all = [...this.#slowness, ...Array.from({ length: this.#drops }, () => Infinity)];
     all.sort((a, b) => a - b);
     const median = all[Math.floor(all.length / 2)] ?? 1;
-    return Math.max(STEEPEST, Math.min(1, this.#tolerance / median));
+    return Math.max(STEEPEST, Math.min(1, TOLERANCE / median));
   }
 
   #next(gradient: number): number {

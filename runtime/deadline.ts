@@ -35,6 +35,11 @@ export async function withDeadline<T>(
   }
 }
 
+/** What `work` comes to, or the reason of `signal` as soon as that aborts; the work itself is not stopped by it. */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return Promise.race([rejectOnAbort(signal), work]);
+}
+
 /** Whoever calls knows better why time is up than gRPC does: its cancel comes first. */
 const AFTER_CALLER_MS = 20;
 

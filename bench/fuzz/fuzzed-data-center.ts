@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { sleep } from '../../runtime/deadline.js';
+import { sleep, unlessAborted } from '../../runtime/deadline.js';
 import { silentLogger } from '../../runtime/logger.js';
 import type { Coordinator, Member } from '../../zookeeper/coordinator.js';
 import { createCoordinator } from '../../zookeeper/create.js';
@@ -54,10 +54,14 @@ export class FuzzedDataCenter implements AsyncDisposable {
     this.statePath = statePath;
   }
 
-  static async start(types: readonly string[] = TYPES): Promise<FuzzedDataCenter> {
+  /** An abort of `signal` ends the start; nothing stays then. */
+  static async start(
+    types: readonly string[] = TYPES,
+    signal?: AbortSignal,
+  ): Promise<FuzzedDataCenter> {
     const center = new FuzzedDataCenter(await mkdtemp(path.join(tmpdir(), 'fractory-fuzz-')));
     try {
-      await center.#start(types);
+      await center.#start(types, signal ?? new AbortController().signal);
       return center;
     } catch (error) {
       await center[Symbol.asyncDispose]();
@@ -114,23 +118,24 @@ export class FuzzedDataCenter implements AsyncDisposable {
     await rm(this.statePath, { recursive: true, force: true });
   }
 
-  async #start(types: readonly string[]): Promise<void> {
-    await mkdir(path.join(this.statePath, 'logs'));
+  async #start(types: readonly string[], signal: AbortSignal): Promise<void> {
+    await unlessAborted(mkdir(path.join(this.statePath, 'logs')), signal);
     const script = fileURLToPath(new URL('./coordinator-process.js', import.meta.url));
     const coordinating = fork(script, [DATA_CENTER, SECRET], {
       ...{ silent: true, env: { ...process.env, NODE_OPTIONS: collecting } },
     });
     this.#keep(COORDINATOR, coordinating);
-    const [address] = (await once(coordinating, 'message')) as [string];
+    const [address] = (await once(coordinating, 'message', { signal })) as [string];
     const config = path.join(this.statePath, 'data_center.ini');
-    await writeFile(config, ini(this.statePath, types));
+    await unlessAborted(writeFile(config, ini(this.statePath, types)), signal);
     for (const type of types) this.#keep(`${type}-1`, this.#startNode(type, config, address));
     this.#coordinator = createCoordinator({
       config: { kind: 'embedded', connect: address, sessionTimeoutMs: SESSION_MS },
       ...{ dataCenter: DATA_CENTER, secret: SECRET, log: silentLogger() },
     });
-    await this.#coordinator.start(START_MS);
-    const members = await this.#registered(this.#coordinator, types.length);
+    await unlessAborted(this.#coordinator.start(START_MS), signal);
+    const registered = this.#registered(this.#coordinator, types.length);
+    const members = await unlessAborted(registered, signal);
     this.#epochs = epochsOf(members);
     const nodes = members.map(({ id, type, pid, address: at, dataAddress, metricsAddress }) => ({
       ...{ id, type, pid, address: at },

@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 
-import { projectRoot } from '../../config/paths.js';
-import { parseDuration } from '../../launcher/chaos/duration.js';
+import { placesFrom } from '../../config/paths.js';
+import { Interruption } from '../../launcher/interruption.js';
+import { unlessAborted } from '../../runtime/deadline.js';
+import { askedOf, MOST_SEED, parsedFlags, timeOf, wholeOf } from '../flags.js';
 import { attack, Callers } from './attackers.js';
 import { Campaign } from './campaign.js';
 import type { Case } from './findings.js';
@@ -13,7 +14,6 @@ import { fuzzGossip, gossipText } from './gossip/gossip-fuzz.js';
 import { asText } from './report.js';
 import { subjectsOf } from './subjects.js';
 
-const TEN_MINUTES_MS = 600_000;
 const ROUND_MS = 60_000;
 const REST_MS = 15_000;
 const ATTACK_MS = 1500;
@@ -23,41 +23,74 @@ const USUAL_LIMIT = 1024;
 /** Descriptors that this process needs for other things. */
 const OTHER_DESCRIPTORS = 500;
 
-const { values } = parseArgs({
-  options: {
-    for: { type: 'string', default: '10m' },
-    seed: { type: 'string', default: String(Date.now() % 2 ** 32) },
-    json: { type: 'boolean', default: false },
-    replay: { type: 'string' },
-    gossip: { type: 'boolean', default: false },
-    connections: { type: 'string', default: String(WANTED_CONNECTIONS) },
-  },
+const HELP = `Hostile callers on a data center of its own, or on a cluster of gossip.
+
+  npm run fuzz -- [flags]
+
+  --for T            how long (default 10m)
+  --seed S           the same cases for the same seed
+  --connections N    idle connections at a time (default ${String(WANTED_CONNECTIONS)})
+  --gossip           hostile packets and connections on members of gossip instead
+  --replay FILE      does the first case of a finding again
+  --json             one object instead of the report`;
+
+const asked = askedOf(HELP, (argv) => {
+  const text = { type: 'string' } as const;
+  const flag = { type: 'boolean', default: false } as const;
+  const options = { for: text, seed: text, connections: text, replay: text } as const;
+  const { values } = parsedFlags(argv, { ...options, json: flag, gossip: flag });
+  return {
+    ...{ json: values.json, replay: values.replay, gossip: values.gossip },
+    forMs: timeOf('--for', values.for ?? '10m'),
+    seed: wholeOf('--seed', values.seed, [0, MOST_SEED], Date.now() % 2 ** 32),
+    connections: wholeOf(
+      '--connections',
+      values.connections,
+      [0, 10 * WANTED_CONNECTIONS],
+      WANTED_CONNECTIONS,
+    ),
+  };
 });
-const out = path.join(
-  path.resolve(projectRoot, process.env['FRACTORY_STATE'] ?? '.fractory'),
-  'fuzz',
-);
-process.exitCode = await (values.replay !== undefined
-  ? replay(values.replay)
-  : values.gossip
-    ? gossip()
-    : fuzz());
+const out = path.join(placesFrom().statePath, 'fuzz');
+const interruption = new Interruption();
+interruption.listen();
+process.exitCode = await (asked.gossip && asked.replay === undefined ? gossip() : fuzzOrReplay());
+if (interruption.by !== undefined) process.exit();
+
+/** Ctrl-C ends it in order: nothing of the data center stays. */
+async function fuzzOrReplay(): Promise<number> {
+  interruption.handle();
+  interruption.signal.addEventListener(
+    'abort',
+    () => {
+      console.error('stopping the data center; its folder goes with it');
+    },
+    { once: true },
+  );
+  try {
+    return await (asked.replay === undefined ? fuzz() : replay(asked.replay));
+  } catch (error) {
+    if (interruption.by === undefined) throw error;
+    console.error('stopped before the end: there is no report');
+    return interruption.by === 'SIGINT' ? 130 : 1;
+  }
+}
 
 /** Members of gossip instead of a data center. */
 async function gossip(): Promise<number> {
-  const seed = Number(values.seed);
+  const { seed, forMs, json } = asked;
   console.error(`seed ${String(seed)}`);
-  const reports = await fuzzGossip(seed, parseDuration(values.for) ?? TEN_MINUTES_MS);
-  console.log(values.json ? JSON.stringify(reports) : gossipText(reports));
+  const reports = await fuzzGossip(seed, forMs);
+  console.log(json ? JSON.stringify(reports) : gossipText(reports));
   return reports.every(({ findings }) => findings.length === 0) ? 0 : 1;
 }
 
 async function fuzz(): Promise<number> {
-  const forMs = parseDuration(values.for) ?? TEN_MINUTES_MS;
-  const seed = Number(values.seed);
-  const connections = Math.min(Number(values.connections), fileLimit() - OTHER_DESCRIPTORS);
+  const { forMs, seed } = asked;
+  const connections = Math.min(asked.connections, fileLimit() - OTHER_DESCRIPTORS);
   console.error(`seed ${String(seed)}`);
-  await using center = await FuzzedDataCenter.start();
+  const { signal } = interruption;
+  await using center = await FuzzedDataCenter.start(undefined, signal);
   const campaign = new Campaign(center, {
     ...{ seed, forMs, rounds: Math.max(2, Math.round(forMs / ROUND_MS)), restMs: REST_MS },
     ...{ callers: CALLERS, attackMs: ATTACK_MS, connections },
@@ -65,7 +98,7 @@ async function fuzz(): Promise<number> {
       console.error(line);
     },
   });
-  const report = await campaign.run();
+  const report = await unlessAborted(campaign.run(), signal);
   await mkdir(out, { recursive: true });
   await writeFile(path.join(out, 'report.json'), `${JSON.stringify(report)}\n`);
   for (const [number, finding] of report.findings.entries()) {
@@ -73,7 +106,7 @@ async function fuzz(): Promise<number> {
     await writeFile(file, `${JSON.stringify(finding, undefined, 2)}\n`);
     console.error(`${finding.fault}\n  ${file}`);
   }
-  console.log(values.json ? JSON.stringify(report) : asText(report));
+  console.log(asked.json ? JSON.stringify(report) : asText(report));
   return report.findings.length === 0 ? 0 : 1;
 }
 
@@ -81,7 +114,7 @@ async function fuzz(): Promise<number> {
 async function replay(file: string): Promise<number> {
   const { first } = JSON.parse(await readFile(file, 'utf8')) as { readonly first?: Case };
   if (!first) throw new Error(`${file} has no case: it was found by looking at all of them`);
-  await using center = await FuzzedDataCenter.start();
+  await using center = await FuzzedDataCenter.start(undefined, interruption.signal);
   const subjects = await subjectsOf(center);
   if (first.lane === 'attack') {
     console.log(JSON.stringify(await attack(first.seed, subjects, ATTACK_MS)));

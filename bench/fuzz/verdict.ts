@@ -4,7 +4,7 @@ import type { RpcCase } from './rpc-case.js';
 import type { Outcome } from './raw-call.js';
 
 /** A frame of a stack, or the place of a file of the product. */
-const STACK =
+export const STACK =
   /\bat (?:async )?[\w.<>$# ]+ \((?:node:|file:|\/)|(?:\.js|\.ts):\d+:\d+|node_modules\//;
 /** What a bug of ours looks like to callers, wherever in an answer it stands. */
 const INTERNAL_TEXT = 'internal error; the log of the node tells more';

@@ -2,10 +2,8 @@ import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 
-import { projectRoot } from '../../config/paths.js';
-import { parseDuration } from '../../launcher/chaos/duration.js';
+import { placesFrom, projectRoot } from '../../config/paths.js';
 import { readExperiment } from '../../launcher/chaos/experiment.js';
 import type { MonkeySummary } from '../../launcher/chaos/report.js';
 import { timeline } from '../../launcher/chaos/timeline.js';
@@ -16,31 +14,38 @@ import { findRunning, withCoordinator } from '../../launcher/running-data-center
 import { Terminal } from '../../launcher/terminal.js';
 import { readTerminal } from '../../config/terminal.js';
 import { sleep } from '../../runtime/deadline.js';
+import { askedOf, MOST_SEED, parsedFlags, timeOf, wholeOf } from '../flags.js';
 import { trendsOf } from './flatness.js';
 import { isSoaked, soakMarkdown } from './report.js';
 import { takeSample } from './sampler.js';
 import type { Sample } from './sampler.js';
 
-const HALF_AN_HOUR_MS = 1_800_000;
 const MOST_SAMPLES = 240;
 const SHORTEST_GAP_MS = 2000;
 /** Never killed, so that they live long enough to show growth. */
 const SPARED = ['application-2', 'cnn-2', 'math-2', 'storage-2'];
 const TYPES = ['application', 'cnn', 'math', 'storage'];
 
-const { values } = parseArgs({
-  options: {
-    for: { type: 'string', default: '30m' },
-    every: { type: 'string', default: '5s' },
-    seed: { type: 'string', default: String(Date.now() % 2 ** 32) },
-    runs: { type: 'string', default: '20' },
-  },
+const HELP = `Runs a data center of its own under load and random faults, and says whether it stays flat.
+
+  npm run soak -- [flags]
+
+  --for T      how long (default 30m)
+  --every T    one fault each (default 5s)
+  --seed S     the same choices for the same seed
+  --runs N     runs a second (default 20)`;
+
+const { forMs, everyMs, seed, runsPerSecond } = askedOf(HELP, (argv) => {
+  const text = { type: 'string' } as const;
+  const { values } = parsedFlags(argv, { for: text, every: text, seed: text, runs: text });
+  return {
+    forMs: timeOf('--for', values.for ?? '30m'),
+    everyMs: timeOf('--every', values.every ?? '5s'),
+    seed: wholeOf('--seed', values.seed, [0, MOST_SEED], Date.now() % 2 ** 32),
+    runsPerSecond: wholeOf('--runs', values.runs, [0, 1000], 20),
+  };
 });
-const forMs = parseDuration(values.for) ?? HALF_AN_HOUR_MS;
-const out = path.join(
-  path.resolve(projectRoot, process.env['FRACTORY_STATE'] ?? '.fractory'),
-  'soak',
-);
+const out = path.join(placesFrom().statePath, 'soak');
 const statePath = await mkdtemp(path.join(tmpdir(), 'fractory-soak-'));
 process.env['FRACTORY_STATE'] = statePath;
 // All that it starts collects its garbage when it is told to.
@@ -71,14 +76,15 @@ async function soak(): Promise<boolean> {
   const sampling = new AbortController();
   const sampled = sampleUntil(sampling.signal, samples);
   const monkey = ['chaos', 'monkey', '--json', '--for', `${String(forMs)}ms`];
-  monkey.push('--every', values.every, '--seed', values.seed, '--runs', values.runs);
+  monkey.push('--every', `${String(everyMs)}ms`, '--seed', String(seed));
+  monkey.push('--runs', String(runsPerSecond));
   const said = await datacenter([...monkey, '--spare', SPARED.join(',')], true);
   sampling.abort();
   await sampled;
   if (interruption.signal.aborted) return false;
   const runs = JSON.parse(said.trim().split('\n').at(-1) ?? '{}') as MonkeySummary;
   const report = {
-    ...{ startedAt, minutes: Math.round(forMs / 6000) / 10, seed: Number(values.seed) },
+    ...{ startedAt, minutes: Math.round(forMs / 6000) / 10, seed },
     machine: `${String(availableParallelism())} cores of ${cpus()[0]?.model ?? 'an unknown processor'}, Node.js ${process.version}`,
     ...{ runs, trends: trendsOf(samples) },
   };

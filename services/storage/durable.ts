@@ -5,6 +5,7 @@ import path from 'node:path';
 
 import { systemCodeOf } from '../../runtime/errors.js';
 import { syncFolder } from '../../runtime/folder-sync.js';
+import { makeFolder } from '../../runtime/made-folder.js';
 import { notAFolder } from './failures.js';
 
 /**
@@ -12,7 +13,7 @@ import { notAFolder } from './failures.js';
  * have come to sync.
  */
 export async function makeFolders(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   for (let above = path.dirname(folder); ; above = path.dirname(above)) {
     try {
       await syncFolder(above);

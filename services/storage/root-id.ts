@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, readFile, rm } from 'node:fs/promises';
+import { link, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import { systemCodeOf } from '../../runtime/errors.js';
 import { syncFolder } from '../../runtime/folder-sync.js';
+import { makeFolder } from '../../runtime/made-folder.js';
 import { HIDDEN } from './client-folder.js';
 import { createFile } from './durable.js';
 import type { Owner } from './owner.js';
@@ -22,7 +23,7 @@ export async function rootIdOf(root: string, owner: Owner): Promise<string> {
     await syncFolder(root);
     return known;
   }
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await syncFolder(root);
   const temporary = path.join(folder, owner.newName('id'));
   const handle = await createFile(temporary);

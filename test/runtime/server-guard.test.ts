@@ -2,7 +2,7 @@ import { connect } from 'node:http2';
 import type { ClientHttp2Session } from 'node:http2';
 import { once } from 'node:events';
 
-import { Server, ServerCredentials, status } from '@grpc/grpc-js';
+import { Server, status } from '@grpc/grpc-js';
 import type { handleUnaryCall } from '@grpc/grpc-js';
 
 import { framed, RawSession } from '../../bench/fuzz/raw-call.js';
@@ -11,6 +11,7 @@ import { toStatus } from '../../protos/status.js';
 import { CallGuard } from '../../runtime/call-guard.js';
 import type { CallLimits } from '../../runtime/call-guard.js';
 import { guardConnections } from '../../runtime/connection-guard.js';
+import { serveOnLoopback } from '../loopback-server.js';
 import { assert, suite } from '../suite.js';
 
 const METHOD = '/test.Echo/Say';
@@ -48,12 +49,7 @@ class Echo implements Disposable {
 
   static async start(limits: Partial<CallLimits>, maxConnections?: number): Promise<Echo> {
     const echo = new Echo(limits, maxConnections);
-    echo.address = await new Promise((resolve, reject) => {
-      echo.#server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {
-        if (error) reject(error);
-        else resolve(`127.0.0.1:${String(port)}`);
-      });
-    });
+    echo.address = `127.0.0.1:${String(await serveOnLoopback(echo.#server))}`;
     return echo;
   }
 

@@ -29,8 +29,4 @@ export class Listeners<A extends readonly unknown[]> {
   clear(): void {
     this.#listeners.clear();
   }
-
-  get size(): number {
-    return this.#listeners.size;
-  }
 }

@@ -24,8 +24,6 @@ export interface SessionOptions {
   readonly secret: string;
   readonly log: Logger;
   readonly clock?: Clock;
-  /** Longest time from call to answer, waiting for a connection included, ms. Default: twice the session timeout, at least 5,000. */
-  readonly operationTimeoutMs?: number;
 }
 
 /** A znode as read. */
@@ -52,6 +50,8 @@ type Reply<T> = (error: unknown, result: T) => void;
 const RENEW_DELAY_MS = 250;
 /** How long others are let in and this client isn't, beyond the time in which it asks every server, before its session counts as over, ms. */
 const OTHERS_ONLY_MS = 1000;
+/** An operation may take twice the session timeout from call to answer, waiting for a connection included, and no less than this, ms. */
+const LEAST_OPERATION_MS = 5000;
 const USER = 'fractory';
 const EVERYONE = new Id('world', 'anyone');
 const CREATOR = new Id('auth', '');
@@ -346,8 +346,7 @@ export class Session {
     operation: string,
     send: (library: Client, reply: Reply<T>) => void,
   ): Promise<T> {
-    const timeoutMs =
-      this.#options.operationTimeoutMs ?? Math.max(5000, 2 * this.#options.sessionTimeoutMs);
+    const timeoutMs = Math.max(LEAST_OPERATION_MS, 2 * this.#options.sessionTimeoutMs);
     const deadlineAtMs = this.#clock.monotonicMs() + timeoutMs;
     await this.#waiters.connected(timeoutMs, operation);
     const client = this.#client;

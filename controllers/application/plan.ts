@@ -10,7 +10,7 @@ import type {
   OrderedGraph,
 } from '../../services/application/graph/checked-graph.js';
 import type { Member } from '../../zookeeper/coordinator.js';
-import { narrow } from '../kernel/capabilities/token.js';
+import { markedRights, narrow, RIGHT_INVOKE } from '../kernel/capabilities/token.js';
 import type { KernelAccess, RootGrant } from '../kernel/device.js';
 import { pinnedPlaces } from './pins.js';
 import { chooseMembers } from './placement.js';
@@ -58,6 +58,11 @@ export interface PlanOptions {
   readonly topology?: Topology;
   /** Steps that an earlier attempt may have done, and must not be done elsewhere. Default: none. */
   readonly pinned?: readonly PinnedStep[];
+  /**
+   * Tells the capabilities of this execution from those of any other with the same run and deadline; see `markedRights`. Default: whoever plans the run again has
+   * the same capabilities.
+   */
+  readonly mark?: number | undefined;
 }
 
 /**
@@ -160,7 +165,7 @@ class Placer {
   }
 
   #narrowed(root: Capability, { id, step, gate }: CheckedStep): Capability {
-    const { run, deadlineMs, topology } = this.#options;
+    const { run, deadlineMs, topology, mark } = this.#options;
     const waits = gate.length > 0 && topology !== Topology.STAR;
     return narrow(root, {
       expiresAtMs: BigInt(Math.ceil(deadlineMs)),
@@ -168,6 +173,7 @@ class Placer {
       step: { run, step: id },
       timeoutMs: step.timeoutMs,
       ...(waits ? { gate: { inputs: [...gate] } } : {}),
+      ...(mark === undefined ? {} : { rights: markedRights(RIGHT_INVOKE, mark) }),
     });
   }
 }

@@ -1,3 +1,5 @@
+import { randomInt } from 'node:crypto';
+
 import { RunState, Topology } from '../../protos/gen/fractory/v1/application.js';
 import type { RunEnded } from '../../protos/gen/fractory/v1/application.js';
 import { Receipt } from '../../protos/gen/fractory/v1/graph.js';
@@ -12,6 +14,7 @@ import type { Logger } from '../../runtime/logger.js';
 import { noTracer } from '../../runtime/tracing/tracer.js';
 import type { Tracer } from '../../runtime/tracing/tracer.js';
 import type { RunRecord } from '../../services/application/run-record.js';
+import { MARKS } from '../kernel/capabilities/token.js';
 import type { KernelAccess } from '../kernel/device.js';
 import type { Outcome } from '../kernel/capabilities/objects.js';
 import { isWorthRetrying } from '../kernel/peers.js';
@@ -40,6 +43,7 @@ interface AttemptFacts {
   readonly keeper: RunKeeper | undefined;
   /** Where steps are done that must not be done twice, from the first attempt with such steps on. */
   readonly pins: { steps: readonly PinnedStep[] };
+  readonly mark: number | undefined;
 }
 
 /**
@@ -90,10 +94,12 @@ export class Runner {
       Math.max(0, deadlineMs - Date.now()),
     );
     const pins = { steps: keeper?.pinned ?? [] };
+    // A client whose node went sends a plain run again: same id, often the same deadline. What is left of this execution, its releases above all, is not about that one.
+    const mark = keeper ? undefined : randomInt(MARKS);
     const releases = new Releases(this.#kernel);
     const traceparent = span.traceparent || parent;
     const ended = await span.run(() =>
-      this.#tryUntil(run, { deadlineMs, traceparent, releases, keeper, pins }, scope.signal),
+      this.#tryUntil(run, { deadlineMs, traceparent, releases, keeper, pins, mark }, scope.signal),
     );
     const attempts = ended.attempts + (keeper?.attemptsBefore ?? 0);
     const outcome =
@@ -166,7 +172,7 @@ export class Runner {
   }
 
   async #attempt(run: RunRecord, facts: AttemptFacts, signal: AbortSignal): Promise<Outcome> {
-    const { deadlineMs, traceparent, pins } = facts;
+    const { deadlineMs, traceparent, pins, mark } = facts;
     const scope = new AbortScope(signal);
     const stopListening = this.#kernel.onEpoch(() => {
       scope.abort(unavailable('STALE_OWNER', 'the application node registered again'));
@@ -175,7 +181,7 @@ export class Runner {
       const { id, graph, ordered, topology } = run.options;
       const planned = await plan(
         this.#kernel,
-        { run: id, graph, ordered, deadlineMs, topology, pinned: pins.steps },
+        { run: id, graph, ordered, deadlineMs, topology, pinned: pins.steps, mark },
         scope.signal,
       );
       await run.goOn(scope.signal);

@@ -326,7 +326,7 @@ function noMember(type: string, missingMs?: number): FractoryError {
       : ` (the last one went ${String(Math.round(missingMs / 1000))} s ago)`;
   return unavailable(
     'NO_MEMBER',
-    `no ${type} node is registered${since}; ./datacenter status lists those that are`,
+    `no ${type} node is registered${since}; ./datacenter status lists those that are, and ./datacenter restart brings back one that was drained`,
     {
       metadata: {
         type,

@@ -18,6 +18,8 @@ export interface Leaver {
   readonly device: Pick<Device, 'drain' | 'leave'>;
   /** Callers are told by the health service that this node takes no new work. */
   readonly stopServing: () => void;
+  /** Tells members by gossip, once it has left the registry: who leads is settled there first. Bounded, never rejects. */
+  readonly sayGoodbye?: () => Promise<void>;
 }
 
 /** Methods of ControllerService that begin something. */
@@ -85,7 +87,10 @@ export class Draining {
     await Promise.all([links.flushed(), leaver.device.leave?.(graceMs)]);
     await this.#withdraw(leaver);
     const leftMs = Math.round(performance.now() - startedAtMs);
-    await Promise.all([leaver.device.drain?.(over.signal), this.#quiet(over.signal)]);
+    await Promise.all([
+      ...[leaver.sayGoodbye?.(), leaver.device.drain?.(over.signal)],
+      this.#quiet(over.signal),
+    ]);
     clearTimeout(timer);
     const left = this.#underWay;
     const ms = Math.round(performance.now() - startedAtMs);

@@ -56,6 +56,11 @@ export class Grants {
 
   async #connect(member: Member): Promise<ReadonlyMap<string, RootGrant>> {
     const response = await this.#call(member.address);
+    if (response.member === member.id && response.epoch === 0n)
+      throw unavailable(
+        'STALE_OWNER',
+        `${member.address} is ${member.id} once more, and has not registered again yet`,
+      );
     if (response.member !== member.id || response.epoch !== member.epoch)
       throw unavailable(
         'STALE_OWNER',

@@ -31,8 +31,11 @@ export interface CallRules {
   readonly maxBudgetMs: number;
   /** Aborts when the node's grace period is over. */
   readonly stopping: AbortSignal;
-  /** Calls that come now wait for it before they are checked; see `Leadership.servesSoon`. Default: none does. */
-  readonly ready?: () => Promise<void> | undefined;
+  /**
+   * Calls that come now wait for it, among those under way, before they are checked; see `Leadership.servesSoon`. Throws if the caller may not even wait. Default:
+   * none does.
+   */
+  readonly ready?: (metadata: Metadata) => Promise<void> | undefined;
   /** Throws if the caller may not call this method now. */
   readonly check: (method: string, metadata: Metadata) => void;
   /** Whether the caller is a controller of this data center. Default: nobody is. */
@@ -131,10 +134,13 @@ async function serveCall(
   let code = 'OK';
   let message = '';
   try {
-    const ready = rules.ready?.();
-    if (ready) await Promise.race([scope.aborted, ready]);
+    const ready = rules.ready?.(call.metadata);
+    if (ready) {
+      leave = rules.enter?.();
+      await Promise.race([scope.aborted, ready]);
+    }
     rules.check(method, call.metadata);
-    leave = rules.enter?.();
+    leave ??= rules.enter?.();
     const worked = span ? span.run(() => work(scope.context)) : work(scope.context);
     await Promise.race([scope.aborted, worked]);
     return undefined;

@@ -54,6 +54,7 @@ export class Leadership {
   #isClosed = false;
   #soon: Promise<void> | undefined;
   #endSoon: () => void = () => undefined;
+  #cancelHoldOff: () => void = () => undefined;
 
   constructor(registration: Registration, parts: LeadershipParts) {
     const { coordinator, directory, links, log } = parts;
@@ -142,6 +143,7 @@ export class Leadership {
     this.#succession.close();
     this.#cutOff.close();
     this.#led = 0n;
+    this.#cancelHoldOff();
     this.#endSoon();
   }
 
@@ -187,7 +189,8 @@ export class Leadership {
   #holdOff(): void {
     if (this.#fellows.length === 0) return;
     this.#notBeforeMs = systemClock.monotonicMs() + HOLD_OFF_MS;
-    systemClock.schedule(HOLD_OFF_MS + 1, () => {
+    this.#cancelHoldOff();
+    this.#cancelHoldOff = systemClock.schedule(HOLD_OFF_MS + 1, () => {
       this.#follow();
     });
   }

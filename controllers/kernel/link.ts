@@ -66,10 +66,6 @@ export class Link {
     this.#push({ body: { $case: 'hello', value: hello } });
   }
 
-  get isLost(): boolean {
-    return this.#lost !== undefined;
-  }
-
   /** Invocations that are neither admitted nor refused yet. */
   get pending(): number {
     return this.#pending.size;

@@ -71,6 +71,12 @@ export interface LinksOptions {
 type LinkStream =
   ClientDuplexStream<LinkRequest, LinkResponse> | ServerDuplexStream<LinkRequest, LinkResponse>;
 
+/** Something to do with a link that is not there yet. Neither may throw. */
+interface Waiting {
+  readonly use: (link: Link) => void;
+  readonly failed: (error: unknown) => void;
+}
+
 const keyOf = ({ id, epoch }: MemberKey): string => `${id}@${String(epoch)}`;
 
 /**
@@ -81,6 +87,8 @@ export class Links {
   readonly #links = new Map<string, Link>();
   readonly #lostListeners = new Map<string, Set<() => void>>();
   readonly #all = new Set<Link>();
+  /** By member and life: what came while its link was dialled. */
+  readonly #waiting = new Map<string, Waiting[]>();
   #seen = new Set<string>();
   #closed = false;
   readonly #unsubscribe: () => void;
@@ -98,32 +106,34 @@ export class Links {
 
   /** Sends an invocation to the owner of its capability. `settle` is called once, whatever happens. */
   invoke(owner: MemberKey, invocation: Invocation, settle: Settle): void {
-    const link = this.#links.get(keyOf(owner));
+    const key = keyOf(owner);
+    const link = this.#waiting.has(key) ? undefined : this.#links.get(key);
     if (link) link.invoke(invocation, settle);
     else
-      this.#dial(owner).then(
-        (dialled) => {
+      this.#afterDial(owner, {
+        use: (dialled) => {
           dialled.invoke(invocation, settle);
         },
-        (error: unknown) => {
+        failed: (error) => {
           settle(toFractoryError(error));
         },
-      );
+      });
   }
 
   /** Sends a release; a member that can't be reached keeps what it has until its leases end. */
   release(member: MemberKey, release: Release): void {
-    const link = this.#links.get(keyOf(member));
+    const key = keyOf(member);
+    const link = this.#waiting.has(key) ? undefined : this.#links.get(key);
     if (link) link.release(release);
     else
-      this.#dial(member).then(
-        (dialled) => {
+      this.#afterDial(member, {
+        use: (dialled) => {
           dialled.release(release);
         },
-        (error: unknown) => {
+        failed: (error) => {
           this.#options.log.debug({ err: error, member: member.id }, 'release was not sent');
         },
-      );
+      });
   }
 
   /** Calls `listener` once when the other member's present life ends or the link to it breaks; returns what cancels it. */
@@ -133,8 +143,11 @@ export class Links {
     this.#lostListeners.set(key, listeners);
     listeners.add(listener);
     if (!this.#links.has(key))
-      this.#dial(owner).catch(() => {
-        this.#tellLost(key);
+      this.#afterDial(owner, {
+        use: () => undefined,
+        failed: () => {
+          this.#tellLost(key);
+        },
       });
     return () => {
       listeners.delete(listener);
@@ -167,6 +180,37 @@ export class Links {
     this.#closed = true;
     this.#unsubscribe();
     for (const link of [...this.#all]) link.lose(nodeStopping());
+  }
+
+  /**
+   * What waits for the same link uses it in the order in which it came, and before anything that comes when the link is there: a release that overtook an invocation
+   * of its run would refuse it.
+   */
+  #afterDial(owner: MemberKey, one: Waiting): void {
+    const key = keyOf(owner);
+    const known = this.#waiting.get(key);
+    if (known) {
+      known.push(one);
+      return;
+    }
+    const waiting = [one];
+    this.#waiting.set(key, waiting);
+    this.#dial(owner).then(
+      (link) => {
+        this.#begin(key, link);
+      },
+      (error: unknown) => {
+        if (this.#waiting.get(key) === waiting) this.#waiting.delete(key);
+        for (const { failed } of waiting.splice(0)) failed(error);
+      },
+    );
+  }
+
+  /** The link is there: what has waited goes first. */
+  #begin(key: string, link: Link): void {
+    const waiting = this.#waiting.get(key) ?? [];
+    for (let one = waiting.shift(); one; one = waiting.shift()) one.use(link);
+    this.#waiting.delete(key);
   }
 
   async #dial(owner: MemberKey): Promise<Link> {
@@ -213,7 +257,9 @@ export class Links {
           counts.settle(wire(hello.member, 'link'));
           met = { id: hello.member, epoch: hello.epoch };
           key ??= keyOf(met);
-          if (!this.#links.has(key)) this.#links.set(key, link);
+          if (this.#links.has(key)) return;
+          this.#links.set(key, link);
+          this.#begin(key, link);
         },
         invocation: (invocation) => {
           this.#options.onInvocation(invocation, link);

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Metadata } from '@grpc/grpc-js';
 
 import type { NodeConfig } from '../../config/node-config.js';
+import type { Invocation } from '../../protos/gen/fractory/v1/controller.js';
 import { ChannelPool, linkOptions } from '../../runtime/channels.js';
 import { systemClock } from '../../runtime/clock.js';
 import { sleep } from '../../runtime/deadline.js';
@@ -17,19 +18,22 @@ import type { Coordinator, Registration } from '../../zookeeper/coordinator.js';
 import { CallRoom } from './call-room.js';
 import { controllerService, limitsAmong } from './controller-service.js';
 import type { NodeFacts } from './controller-service.js';
-import type { Device, DeviceContext, KernelAccess, MakeDevice } from './device.js';
+import type { Device, DeviceContext, MakeDevice } from './device.js';
 import { Directory } from './directory.js';
 import { Draining } from './draining.js';
 import { NodeGossip } from './gossip/node.js';
 import { Grants } from './grants.js';
 import type { CallRules } from './grpc-handlers.js';
+import { kernelAccess } from './kernel-access.js';
 import { Kernel } from './kernel.js';
 import { Leadership, notLeading } from './leadership.js';
+import type { Link } from './link.js';
 import { Links } from './links.js';
 import { KernelMetrics } from './metrics.js';
 import { MetricsServer } from './metrics-server.js';
 import { ObjectTable } from './capabilities/objects.js';
 import { NodeMemory } from './memory/node-memory.js';
+import { NodeLife } from './node-life.js';
 import { DirectoryPeers } from './peers.js';
 import { Security } from './security.js';
 import { bracketed, NodeServer } from './server.js';
@@ -69,9 +73,7 @@ export class FractoryNode<S> {
   readonly #metrics: KernelMetrics;
   readonly #tracer: Tracer;
   readonly #memory: NodeMemory;
-  readonly #epochListeners = new Set<() => void>();
-  readonly #leadsListeners = new Set<() => void>();
-  #led = false;
+  readonly #life: NodeLife;
   #device: Device | undefined;
   #server: NodeServer | undefined;
   #registration: Registration | undefined;
@@ -122,6 +124,7 @@ export class FractoryNode<S> {
         this.#checkLeadership();
       },
     });
+    this.#life = new NodeLife({ objects: this.#objects, kernel: this.#kernel, log: parts.log });
     this.#links = new Links({
       ...{ dataCenter: dataCenter.name, member: node.name, directory: this.#directory },
       ...{ channels: this.#channels, log: parts.log, wire: this.#metrics.wire.of },
@@ -130,12 +133,7 @@ export class FractoryNode<S> {
         this.#kernel.release(release);
       },
       onInvocation: (invocation, link) => {
-        try {
-          this.#kernel.admit(invocation);
-          link.admit(invocation.id);
-        } catch (error) {
-          link.refuse(invocation.id, error);
-        }
+        this.#take(invocation, link);
       },
     });
     this.#kernel.attach(this.#links);
@@ -199,11 +197,8 @@ export class FractoryNode<S> {
     const stopServing = (): void => {
       server.setServing(false);
     };
-    const withdraw = async (): Promise<void> => {
-      await registration.withdraw();
-      void this.#gossip.leave();
-    };
-    const leaver = { registration: { withdraw }, device, stopServing };
+    const sayGoodbye = (): Promise<void> => this.#gossip.leave();
+    const leaver = { registration, device, stopServing, sayGoodbye };
     return this.#draining.begin(leaver, graceMs);
   }
 
@@ -288,71 +283,29 @@ export class FractoryNode<S> {
     });
   }
 
-  /** A new epoch is a new life: all objects of the one before are gone. */
   #follow(registration: Registration): void {
     const epoch = registration.member?.epoch ?? 0n;
     const leads = this.#leads;
     this.#metrics.leads.set(leads ? 1 : 0);
-    this.#gossip.registered(epoch);
-    // Whoever leaves in good order finishes what it has begun: its life ends with its process.
-    const isNewLife = epoch !== this.#objects.epoch && !this.#draining.hasBegun;
-    if (isNewLife) {
-      this.#log.info({ epoch: String(epoch) }, epoch === 0n ? 'registration ended' : 'registered');
-      this.#kernel.reset();
-      this.#objects.begin(epoch);
-      for (const listener of [...this.#epochListeners]) listener();
-    }
-    const begins = leads && (isNewLife || !this.#led);
-    this.#led = leads;
-    if (begins) for (const listener of [...this.#leadsListeners]) listener();
+    // Whoever leaves in good order says goodbye as the one it was: in its last epoch.
+    if (!this.#draining.hasBegun) this.#gossip.registered(epoch);
+    this.#life.follow(epoch, leads, this.#draining.hasBegun);
   }
 
   #context(): DeviceContext<S> {
-    const { settings, dataCenter, root, statePath, node } = this.#config;
+    const { settings, dataCenter, root, statePath, node, limits } = this.#config;
     return {
       ...{ settings, storagePath: dataCenter.storagePath, root, statePath, member: node.name },
       ...{ log: this.#log, tracer: this.#tracer },
       peers: new DirectoryPeers(this.#directory, this.#channels),
-      kernel: this.#access(),
+      kernel: kernelAccess({
+        ...{ limits, life: this.#life, objects: this.#objects, directory: this.#directory },
+        ...{ grants: this.#grants, kernel: this.#kernel, links: this.#links },
+        memory: this.#memory.access,
+        leads: () => this.#leads,
+        stepBack: async (above) => this.#leadership?.stepBack(above),
+      }),
       registry: this.#metrics.registry,
-    };
-  }
-
-  #access(): KernelAccess {
-    return {
-      limits: this.#config.limits,
-      epoch: () => this.#objects.epoch,
-      onEpoch: (listener) => {
-        this.#epochListeners.add(listener);
-        return () => this.#epochListeners.delete(listener);
-      },
-      leads: () => this.#leads,
-      onLeads: (listener) => {
-        this.#leadsListeners.add(listener);
-        return () => this.#leadsListeners.delete(listener);
-      },
-      stepBack: async (above) => this.#leadership?.stepBack(above),
-      members: () => this.#directory.members(),
-      onMembers: (listener) => this.#directory.subscribe(listener),
-      observe: (member, observation) => {
-        this.#directory.observe(member, observation);
-      },
-      standingOf: (member) => this.#directory.standingOf(member),
-      pick: (type) => this.#directory.pick(type),
-      suspect: (member) => {
-        this.#directory.suspect(member);
-      },
-      connect: (member, signal) => this.#grants.of(member, signal),
-      memory: this.#memory.access,
-      addReply: (settle, ends) => this.#objects.addReply(settle, ends),
-      continueWith: (heads, value, beginning) => this.#kernel.continueWith(heads, value, beginning),
-      release: (member, release) => {
-        this.#kernel.sendRelease(member, release);
-      },
-      dispatch: (invocation, settle) => {
-        this.#kernel.dispatch(invocation, settle);
-      },
-      watch: (member, listener) => this.#links.watch(member, listener),
     };
   }
 
@@ -367,6 +320,15 @@ export class FractoryNode<S> {
       metricsAddress: () => this.#metricsAddress(),
       gossip: () => this.#gossip.view(),
     };
+  }
+
+  #take(invocation: Invocation, link: Link): void {
+    try {
+      this.#kernel.admit(invocation);
+      link.admit(invocation.id);
+    } catch (error) {
+      link.refuse(invocation.id, error);
+    }
   }
 
   /** Operations and calls. */
@@ -395,7 +357,7 @@ export class FractoryNode<S> {
         if (leaderOnly) this.#checkLeadership();
         else this.#draining.check(method);
       },
-      ...(leaderOnly && { ready: () => this.#servesSoon() }),
+      ...(leaderOnly && { ready: (metadata: Metadata) => this.#servesSoon(metadata) }),
       track: this.#draining.track,
       rooms: this.#rooms,
       ended: (method, code, seconds) => {
@@ -404,9 +366,11 @@ export class FractoryNode<S> {
     };
   }
 
-  #servesSoon(): Promise<void> | undefined {
-    if (this.#config.node.routing !== 'leader' || this.#draining.hasBegun) return undefined;
-    return this.#leadership?.servesSoon();
+  #servesSoon(metadata: Metadata): Promise<void> | undefined {
+    if (this.#draining.hasBegun) return undefined;
+    const soon = this.#leadership?.servesSoon();
+    if (soon) this.#security.checkCaller(metadata);
+    return soon;
   }
 
   #checkLeadership(): void {

@@ -125,11 +125,19 @@ export function bracketed(ip: string, port: number): string {
   return ip.includes(':') ? `[${ip}]:${String(port)}` : `${ip}:${String(port)}`;
 }
 
+/** What gRPC says of it, where people have words for that. */
+const BIND_PROBLEMS: readonly (readonly [string, string])[] = [
+  ['EADDRINUSE', 'another program has it'],
+  ['EADDRNOTAVAIL', 'it is no address of this machine'],
+  ['EACCES', 'this user may not have it'],
+];
+
 function cannotBind(ip: string, port: number, error: Error): FractoryError {
+  const known = BIND_PROBLEMS.find(([code]) => error.message.includes(code));
   return new FractoryError(
     status.FAILED_PRECONDITION,
     'CANNOT_BIND',
-    `cannot listen on ${bracketed(ip, port)}: ${messageOf(error)}; choose another grpc_ip or port`,
+    `cannot listen on ${bracketed(ip, port)}: ${known?.[1] ?? messageOf(error)}; choose another grpc_ip or port`,
     { cause: error },
   );
 }

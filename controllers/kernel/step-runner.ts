@@ -61,11 +61,6 @@ export class StepRunner {
     return this.#running;
   }
 
-  /** Results that are remembered. */
-  get remembered(): number {
-    return this.#remembered.size;
-  }
-
   /** Resolves when nothing runs. */
   async whenIdle(): Promise<void> {
     if (this.#running === 0) return;
@@ -156,7 +151,7 @@ export class StepRunner {
         this.#performOnce(work, begins),
       );
       work.reused = !isFirst;
-      const { value, kept } = await untilAborted(outcome, work.context.signal);
+      const { value, kept } = await untilAborted(outcome, work.context.signal, this.#parts.log);
       work.heldBytes = kept ? Number(kept.memory.sizeBytes) : 0;
       if (!work.released) this.#ends.succeed(work, value);
     } catch (error) {
@@ -182,7 +177,11 @@ export class StepRunner {
       if (pulls.length > 0) await this.#pull(work, pulls, signal);
       signal.throwIfAborted();
       begins();
-      const settled = await this.#settle(work, await untilAborted(perform(work), signal), signal);
+      const settled = await this.#settle(
+        work,
+        await untilAborted(perform(work), signal, this.#parts.log),
+        signal,
+      );
       if (work.released) settled.kept?.free();
       else this.#kept(work, settled.kept);
       return settled;
@@ -202,7 +201,11 @@ export class StepRunner {
       try {
         const { signal } = context;
         const result = first ?? this.#perform(work, pulls, signal);
-        return await this.#settle(work, await untilAborted(result, signal), signal);
+        return await this.#settle(
+          work,
+          await untilAborted(result, signal, this.#parts.log),
+          signal,
+        );
       } catch (error) {
         if (tries > work.invocation.retries || !this.#isWorthTrying(work, error)) throw error;
         this.#parts.log.debug({ err: error, tries }, 'step is tried again');

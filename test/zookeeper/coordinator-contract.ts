@@ -4,7 +4,7 @@ import { FractoryError } from '../../runtime/errors.js';
 import { silentLogger } from '../../runtime/logger.js';
 import { status } from '@grpc/grpc-js';
 import { leaderOf } from '../../zookeeper/coordinator.js';
-import type { ConnectionState, Coordinator } from '../../zookeeper/coordinator.js';
+import type { ConnectionState, Coordinator, Registration } from '../../zookeeper/coordinator.js';
 import { createCoordinator } from '../../zookeeper/create.js';
 import { assert, rejects, suite } from '../suite.js';
 import { MemberProcess, membersWhen, record, when } from './member-fixture.js';
@@ -34,6 +34,18 @@ export function coordinatorContract(
     const coordinator = make(service);
     await coordinator.start(START_MS);
     return coordinator;
+  };
+  const registered = async (service: ContractFixture) => {
+    const [one, other] = [await join(service), await join(service)];
+    return {
+      ...{ one, other },
+      first: await one.register(record('math-1')),
+      second: await other.register(record('math-2')),
+      [Symbol.asyncDispose]: async () => {
+        await other.close();
+        await one.close();
+      },
+    };
   };
   const processOptions = ({ config }: ContractFixture, id: string): MemberProcessOptions => ({
     config,
@@ -79,10 +91,7 @@ export function coordinatorContract(
       const first = await one.register(record('z-first'));
       const second = await other.register(record('a-second'));
       const third = await one.register(record('storage-1', 'storage'));
-      await when(
-        (listener) => third.subscribe(listener),
-        () => third.leads,
-      );
+      await leading(third);
       const members = await membersWhen(other, (all) => all.length === 3);
       assert.equal(
         members.map(({ id }) => id),
@@ -96,20 +105,15 @@ export function coordinatorContract(
 
     test('leadership moves when the leader withdraws, and the one that comes back is last', async () => {
       await using service = await fixture();
-      await using one = await join(service);
-      await using other = await join(service);
-      const first = await one.register(record('math-1'));
-      const second = await other.register(record('math-2'));
+      await using both = await registered(service);
+      const { one, first, second } = both;
       const epoch = first.member!.epoch;
       await first.withdraw();
       await first.withdraw();
       assert.is(first.leads, false);
       assert.is(first.member, undefined);
       assert.not.ok(one.members().some(({ id }) => id === 'math-1'));
-      await when(
-        (listener) => second.subscribe(listener),
-        () => second.leads,
-      );
+      await leading(second);
       const again = await one.register(record('math-1'));
       assert.ok(again.member!.epoch > epoch);
       assert.is(again.leads, false);
@@ -125,10 +129,7 @@ export function coordinatorContract(
         const second = await other.register(record('math-2'));
         assert.is(second.leads, false);
         await leader.kill();
-        await when(
-          (listener) => second.subscribe(listener),
-          () => second.leads,
-        );
+        await leading(second);
         await membersWhen(other, (members) => members.every(({ id }) => id === 'math-2'));
       },
       SLOW,
@@ -144,10 +145,7 @@ export function coordinatorContract(
         const [before] = await membersWhen(other, (members) => members.length === 2);
         leader.freeze();
         await membersWhen(other, (members) => members.length === 1);
-        await when(
-          (listener) => second.subscribe(listener),
-          () => second.leads,
-        );
+        await leading(second);
         leader.thaw();
         const after = await membersWhen(other, (members) => members.length === 2);
         assert.is(before?.id, 'math-1');
@@ -171,10 +169,7 @@ export function coordinatorContract(
         const ids = (): string[] =>
           one.members().flatMap(({ type, instance }) => (type === 'math' ? [instance] : []));
         await membersWhen(one, () => ids().join() === 'later');
-        await when(
-          (listener) => registration.subscribe(listener),
-          () => registration.leads,
-        );
+        await leading(registration);
         const seen: string[] = [];
         one.onMembers(() => seen.push(ids().join()));
         earlier.thaw();
@@ -197,26 +192,18 @@ export function coordinatorContract(
       leader.freeze();
       assert.is(await other.removeMember('math-1', 'another life'), false);
       assert.is(await other.removeMember('math-1', 'instance of math-1'), true);
-      await when(
-        (listener) => second.subscribe(listener),
-        () => second.leads,
-      );
+      await leading(second);
       await membersWhen(other, (members) => members.every(({ id }) => id === 'math-2'));
       assert.is(await other.removeMember('math-1', 'instance of math-1'), false);
     });
 
     test('a living member that was taken out registers again, with a later epoch, at the end of the queue', async () => {
       await using service = await fixture();
-      await using one = await join(service);
-      await using other = await join(service);
-      const first = await one.register(record('math-1'));
-      const second = await other.register(record('math-2'));
+      await using both = await registered(service);
+      const { other, first, second } = both;
       const { epoch } = first.member!;
       await other.removeMember('math-1', 'instance of math-1');
-      await when(
-        (listener) => second.subscribe(listener),
-        () => second.leads,
-      );
+      await leading(second);
       const members = await membersWhen(other, (all) => all.length === 2);
       assert.equal(
         members.map(({ id }) => id),
@@ -232,18 +219,13 @@ export function coordinatorContract(
 
     test('a registration that is renewed stands at the end of the queue, with an epoch above the one asked for', async () => {
       await using service = await fixture();
-      await using one = await join(service);
-      await using other = await join(service);
-      const first = await one.register(record('math-1'));
-      const second = await other.register(record('math-2'));
+      await using both = await registered(service);
+      const { other, first, second } = both;
       const above = second.member!.epoch + (1n << 40n);
       await first.renew(above);
       assert.ok(first.member!.epoch > above);
       assert.is(first.leads, false);
-      await when(
-        (listener) => second.subscribe(listener),
-        () => second.leads,
-      );
+      await leading(second);
       assert.equal(
         (await membersWhen(other, (all) => all.length === 2)).map(({ epoch }) => epoch),
         [second.member!.epoch, first.member!.epoch],
@@ -254,16 +236,11 @@ export function coordinatorContract(
 
     test('a process whose session is ended finds out and registers again, with a later epoch', async () => {
       await using service = await fixture();
-      await using one = await join(service);
-      await using other = await join(service);
-      const first = await one.register(record('math-1'));
-      const second = await other.register(record('math-2'));
+      await using both = await registered(service);
+      const { one, other, first, second } = both;
       const { epoch } = first.member!;
       await one.expireSession();
-      await when(
-        (listener) => second.subscribe(listener),
-        () => second.leads,
-      );
+      await leading(second);
       const members = await membersWhen(
         other,
         (all) => all.length === 2 && all.every((member) => member.epoch > epoch),
@@ -335,4 +312,12 @@ export function coordinatorContract(
       assert.is(count(), before);
     });
   });
+}
+
+/** Resolves when the member leads. */
+function leading(registration: Registration): Promise<void> {
+  return when(
+    (listener) => registration.subscribe(listener),
+    () => registration.leads,
+  );
 }

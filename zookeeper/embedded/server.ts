@@ -31,8 +31,6 @@ export interface EmbeddedCoordinatorOptions {
   readonly secret: string;
   readonly log: Logger;
   readonly clock?: Clock;
-  /** Bounds of session timeouts, ms. Default 400 to 60,000. */
-  readonly timeoutRangeMs?: readonly [number, number];
 }
 
 type Stream = ServerDuplexStream<SessionRequest, SessionResponse>;
@@ -45,6 +43,9 @@ interface Lessee {
   cancelExpiry: () => void;
 }
 
+/** Bounds of session timeouts. */
+const MIN_TIMEOUT_MS = 400;
+const MAX_TIMEOUT_MS = 60_000;
 const MAX_DATA_CHARACTERS = 64 * 1024;
 /** Epochs of one who lies must not use up those of all. */
 const MAX_EPOCH = 2n ** 62n;
@@ -143,8 +144,7 @@ export class EmbeddedCoordinator {
     const { request } = message;
     if (request?.$case !== 'open') throw invalidArgument('request', 'the first message must open');
     this.#authenticate(request.value);
-    const [minMs, maxMs] = this.#options.timeoutRangeMs ?? [400, 60_000];
-    const timeoutMs = Math.min(maxMs, Math.max(minMs, request.value.timeoutMs));
+    const timeoutMs = Math.min(MAX_TIMEOUT_MS, Math.max(MIN_TIMEOUT_MS, request.value.timeoutMs));
     const session: Lessee = {
       id: ++this.#lastSession,
       stream,

@@ -149,7 +149,8 @@ export class EnsembleServer {
     const attempt = livedMs > STEADY_MS ? 1 : this.#restarts + 1;
     this.#restarts = attempt;
     const delayMs = Math.round(backoffMs(attempt, RESTART));
-    this.#log.warn({ server: this.ports.id, ...exit, delayMs }, 'a zookeeper server died');
+    const how = exit.signal === null ? { code: exit.code } : { signal: exit.signal };
+    this.#log.warn({ server: this.ports.id, ...how, delayMs }, 'a zookeeper server died');
     this.#restartTimer = setTimeout(() => {
       this.#run();
     }, delayMs);

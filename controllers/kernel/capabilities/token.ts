@@ -28,6 +28,14 @@ export const RIGHT_READ = 2;
 export const RIGHT_WRITE = 4;
 export const RIGHT_REVOKE = 8;
 export const ALL_RIGHTS = RIGHT_INVOKE | RIGHT_READ | RIGHT_WRITE | RIGHT_REVOKE;
+const RIGHT_BITS = 4;
+/** Marks are below it. */
+export const MARKS = 2 ** (32 - RIGHT_BITS);
+
+/** A mask that leaves just `rights`, and tells a capability by its mark from another that is narrowed alike: bits that are no right restrict nothing. */
+export function markedRights(rights: number, mark: number): number {
+  return ((mark << RIGHT_BITS) | rights) >>> 0;
+}
 
 const NO_BYTES = new Uint8Array(0);
 

@@ -20,6 +20,10 @@ interface Released {
 /**
  * Steps that runs have released, with all items of theirs: an invocation that comes late is refused. Remembered for a moment: what was on its way arrives soon, and the nodes that
  * might send more have been told too.
+ *
+ * Whatever overtakes whatever (a release comes from the application node, an invocation from the node before, each over a link of its own), nothing that a run still needs is
+ * refused: a release is of an attempt that is over, and what is of a later one has a higher number, or, where the same run is begun anew, other capabilities: the takeovers of
+ * durable runs raise the number, plain runs carry a mark (`markedRights`).
  */
 export class ReleasedSteps {
   readonly #byTag = new Map<string, Released>();

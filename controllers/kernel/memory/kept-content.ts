@@ -24,11 +24,6 @@ export class KeptContent {
     return !this.#isDead;
   }
 
-  /** Transfers under way. */
-  get transfers(): number {
-    return this.#transfers.size;
-  }
-
   /** The object table says that the object is dead. Idempotent. */
   readonly onDead = (): void => {
     if (this.#isDead) return;

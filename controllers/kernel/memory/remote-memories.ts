@@ -1,6 +1,5 @@
-import type { Capability } from '../../../protos/gen/fractory/v1/capability.js';
 import type { ReadRequest, TransferEnd } from '../../../protos/gen/fractory/v1/controller.js';
-import type { CopyOptions } from './access.js';
+import type { MemoryAccess } from './access.js';
 
 /** Takes the bytes of a transfer, chunk by chunk, in order. What a method throws ends the transfer with that error. */
 export interface ChunkSink {
@@ -13,16 +12,7 @@ export interface ChunkSink {
 }
 
 /** Memories of other controllers. */
-export interface RemoteMemories {
+export interface RemoteMemories extends Pick<MemoryAccess, 'copy' | 'write' | 'revoke'> {
   /** Reads from the owner of `request.capability`. */
   read(request: ReadRequest, sink: ChunkSink, signal: AbortSignal): Promise<TransferEnd>;
-  /** Asks the owner of the destination to copy. */
-  copy(source: Capability, destination: Capability, options: CopyOptions): Promise<TransferEnd>;
-  write(
-    destination: Capability,
-    offset: number,
-    chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    signal: AbortSignal,
-  ): Promise<TransferEnd>;
-  revoke(revoker: Capability, signal: AbortSignal): Promise<void>;
 }

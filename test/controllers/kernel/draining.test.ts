@@ -1,6 +1,7 @@
 import { credentials, Metadata, status } from '@grpc/grpc-js';
 
 import { math } from '../../../applications/sdk/index.js';
+import type { FinishedRun } from '../../../applications/sdk/index.js';
 import { makeMathDevice } from '../../../controllers/math/device.js';
 import { ControllerServiceClient } from '../../../protos/gen/fractory/v1/controller.js';
 import type {
@@ -74,21 +75,27 @@ async function left(nodes: Nodes, member: string): Promise<void> {
     });
 }
 
+/** Begins a run at the one math member; returns once its only step is held there. */
+async function runAt(nodes: Nodes, held: Held): Promise<{ ended: Promise<FinishedRun<bigint>> }> {
+  await nodes.math('math-1', held.make);
+  await nodes.application('application-1');
+  const ended = nodes.client().run(math.add({ input: 1n, by: 2n }));
+  await held.begun;
+  return { ended };
+}
+
 suite('leaving in good order', (test) => {
   test('a run goes on at a member that leaves, in one attempt, and the member waits for it', async () => {
     const held = new Held();
     await using nodes = await Nodes.start();
-    await nodes.math('math-1', held.make);
-    await nodes.application('application-1');
-    const running = nodes.client().run(math.add({ input: 1n, by: 2n }));
-    await held.begun;
+    const { ended } = await runAt(nodes, held);
     const { address } = nodes.node('math-1').node;
     let isDrained = false;
     const drained = drain(address).finally(() => (isDrained = true));
     await left(nodes, 'math-1');
     assert.not.ok(isDrained);
     held.letGo();
-    const { result, attempts } = await running;
+    const { result, attempts } = await ended;
     assert.equal([result, attempts], [3n, 1]);
     assert.equal(await drained, { left: 0 });
   });
@@ -96,28 +103,22 @@ suite('leaving in good order', (test) => {
   test('stopping is leaving in good order too', async () => {
     const held = new Held();
     await using nodes = await Nodes.start();
-    await nodes.math('math-1', held.make);
-    await nodes.application('application-1');
-    const running = nodes.client().run(math.add({ input: 1n, by: 2n }));
-    await held.begun;
+    const { ended } = await runAt(nodes, held);
     const stopped = nodes.stop('math-1');
     await left(nodes, 'math-1');
     held.letGo();
-    assert.is((await running).attempts, 1);
+    assert.is((await ended).attempts, 1);
     await stopped;
   });
 
   test('what has not ended after the grace period is told, and ends with the node', async () => {
     const held = new Held();
     await using nodes = await Nodes.start({ limits: { shutdown_grace_ms: 50 } });
-    await nodes.math('math-1', held.make);
-    await nodes.application('application-1');
-    const running = nodes.client().run(math.add({ input: 1n, by: 2n }));
-    await held.begun;
+    const { ended } = await runAt(nodes, held);
     assert.is(await nodes.node('math-1').node.drain(), 1);
     await nodes.stop('math-1');
     await nodes.math('math-1');
-    const { result, attempts } = await running;
+    const { result, attempts } = await ended;
     assert.equal([result, attempts > 1], [3n, true]);
   });
 

@@ -1,6 +1,6 @@
 import { EventEmitter, once } from 'node:events';
 
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { Server } from '@grpc/grpc-js';
 
 import { Directory } from '../../../controllers/kernel/directory.js';
 import { Grants } from '../../../controllers/kernel/grants.js';
@@ -9,6 +9,7 @@ import type { ConnectResponse } from '../../../protos/gen/fractory/v1/controller
 import { ChannelPool } from '../../../runtime/channels.js';
 import { systemClock } from '../../../runtime/clock.js';
 import { cancelled, FractoryError } from '../../../runtime/errors.js';
+import { serveOnLoopback } from '../../loopback-server.js';
 import { assert, rejects, suite } from '../../suite.js';
 import { member, MemberList } from './member-list.js';
 
@@ -31,12 +32,7 @@ async function connecting() {
     arrivals.emit('call');
   };
   server.addService(ControllerServiceService, { connect });
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
-      if (error) reject(error);
-      else resolve(bound);
-    });
-  });
+  const port = await serveOnLoopback(server);
   const math = member('math-1', { address: `127.0.0.1:${String(port)}` });
   const list = new MemberList(math);
   const directory = new Directory(list, systemClock);

@@ -76,6 +76,44 @@ suite('unary calls', (test) => {
     assert.equal(await stat(served.client), ANSWER, 'room is given back');
   });
 
+  test('calls that are held back are among them, and give their room back', async () => {
+    const events = new EventEmitter();
+    const ready = once(events, 'ready').then(() => undefined);
+    const held: Promise<void>[] = [];
+    await using served = await serve(
+      { stat: unary(() => ANSWER) },
+      {
+        most: 2,
+        ready: () => {
+          held.push(ready);
+          events.emit('held');
+          return ready;
+        },
+      },
+    );
+    const calls = [stat(served.client), stat(served.client)];
+    while (held.length < 2) await once(events, 'held');
+    const error = await rejects(stat(served.client, 1000), FractoryError, {
+      code: status.RESOURCE_EXHAUSTED,
+    });
+    assert.is(error.retryAfterMs, 100);
+    events.emit('ready');
+    await Promise.all(calls);
+    assert.equal(await stat(served.client), ANSWER, 'room is given back');
+  });
+
+  test('whoever may not call is not held back', async () => {
+    await using served = await serve(
+      { stat: unary(() => ANSWER) },
+      {
+        ready: () => {
+          throw new FractoryError(status.UNAUTHENTICATED, 'NO_TOKEN', 'there is no token');
+        },
+      },
+    );
+    await rejects(stat(served.client), FractoryError, { code: status.UNAUTHENTICATED });
+  });
+
   test('a bug is INTERNAL, and its text stays here', async () => {
     await using served = await serve({ stat: unary(() => Promise.reject(new Error('secret'))) });
     const error = await rejects(stat(served.client), FractoryError, { code: status.INTERNAL });

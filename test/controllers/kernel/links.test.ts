@@ -1,4 +1,4 @@
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { Server } from '@grpc/grpc-js';
 
 import { Directory } from '../../../controllers/kernel/directory.js';
 import { LINK_METHOD, Links } from '../../../controllers/kernel/links.js';
@@ -17,6 +17,7 @@ import { denied } from '../../../controllers/kernel/capabilities/caveats.js';
 import type { FractoryError } from '../../../runtime/errors.js';
 import { silentLogger } from '../../../runtime/logger.js';
 import type { Member } from '../../../zookeeper/coordinator.js';
+import { serveOnLoopback } from '../../loopback-server.js';
 import { assert, suite } from '../../suite.js';
 import { member, MemberList } from './member-list.js';
 
@@ -24,6 +25,8 @@ import { member, MemberList } from './member-list.js';
 class End {
   readonly arrived: Invocation[] = [];
   readonly released: Release[] = [];
+  /** What came, in order: hops of invocations, and releases. */
+  readonly order: (number | 'release')[] = [];
   readonly links: Links;
   readonly directory: Directory;
   readonly wire = new WireTotals();
@@ -38,11 +41,13 @@ class End {
       ...{ channels: this.#channels, log: silentLogger(), wire: this.wire.of },
       onInvocation: (invocation, link) => {
         this.arrived.push(invocation);
+        this.order.push(invocation.hops);
         if (invocation.hops === 13) link.refuse(invocation.id, denied('13'));
         else link.admit(invocation.id);
       },
       onRelease: (release) => {
         this.released.push(release);
+        this.order.push('release');
       },
     });
   }
@@ -53,12 +58,7 @@ class End {
       this.links.accept(stream);
     };
     this.#server.addService({ ...ControllerServiceService, link: LINK_METHOD }, { link });
-    const port = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
-        if (error) reject(error);
-        else resolve(bound);
-      });
-    });
+    const port = await serveOnLoopback(this.#server);
     return `127.0.0.1:${String(port)}`;
   }
 
@@ -133,6 +133,41 @@ suite('links', (test) => {
     await a.invoke(two);
     assert.equal(b.released, [release, { ...release, attempt: 2, ended: true }]);
     assert.is(b.accepted, 1);
+  });
+
+  test('a release never overtakes what was sent before it, on a fresh link neither', async () => {
+    const release = { capabilities: [], attempt: 1, ended: true };
+    using ends = await pair();
+    const { a, b, two } = ends;
+    const sent = [a.invoke(two, 1)];
+    a.links.release(two, release);
+    sent.push(a.invoke(two, 2));
+    await Promise.all(sent);
+    assert.equal(b.order, [1, 'release', 2]);
+  });
+
+  test('what waits for news of its member goes as soon as that member dials, and first', async () => {
+    using ends = await pair();
+    const { list, a, b, one, two } = ends;
+    list.set(one);
+    const first = a.invoke(two, 1);
+    const dialling = new Promise<void>((resolve) => {
+      const accept = a.links.accept.bind(a.links);
+      a.links.accept = (stream) => {
+        accept(stream);
+        stream.once('data', () => {
+          resolve();
+        });
+      };
+    });
+    const back = b.invoke(one);
+    await dialling;
+    assert.is(await first, undefined, 'the news has not come');
+    const release = { capabilities: [], attempt: 1, ended: true };
+    a.links.release(two, release);
+    list.set(one, two);
+    await Promise.all([back, a.invoke(two, 2)]);
+    assert.equal(b.order, [1, 'release', 2]);
   });
 
   test('both ends count the same messages and bytes', async () => {

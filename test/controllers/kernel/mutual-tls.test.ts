@@ -4,6 +4,7 @@ import type { ChannelCredentials } from '@grpc/grpc-js';
 import { Security } from '../../../controllers/kernel/security.js';
 import { Authority } from '../../end-to-end/authority.js';
 import type { Certificate } from '../../end-to-end/authority.js';
+import { serveOnLoopback } from '../../loopback-server.js';
 import { assert, suite } from '../../suite.js';
 
 const skip = await Authority.whyNot();
@@ -33,12 +34,7 @@ async function serve(security: Security): Promise<AsyncDisposable & { readonly a
       },
     },
   );
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', security.serverCredentials(), (error, bound) => {
-      if (error) reject(error);
-      else resolve(bound);
-    });
-  });
+  const port = await serveOnLoopback(server, security.serverCredentials());
   return {
     address: `localhost:${String(port)}`,
     [Symbol.asyncDispose]: () => {

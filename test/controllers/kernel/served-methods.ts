@@ -1,10 +1,11 @@
 import { EventEmitter, once } from 'node:events';
 
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { Server } from '@grpc/grpc-js';
 import type { UntypedHandleCall } from '@grpc/grpc-js';
 
 import { CallRoom } from '../../../controllers/kernel/call-room.js';
 import type { MethodHandler } from '../../../controllers/kernel/calls.js';
+import type { CallRules } from '../../../controllers/kernel/grpc-handlers.js';
 import { grpcHandler } from '../../../controllers/kernel/grpc-handlers.js';
 import {
   StorageServiceClient,
@@ -12,6 +13,7 @@ import {
 } from '../../../protos/gen/fractory/v1/storage.js';
 import { ChannelPool } from '../../../runtime/channels.js';
 import { silentLogger } from '../../../runtime/logger.js';
+import { serveOnLoopback } from '../../loopback-server.js';
 
 export const FILE = { client: 'admin', name: 'x' };
 
@@ -27,7 +29,7 @@ export interface Served extends AsyncDisposable {
 /** Serves these methods of StorageService behind a real server. */
 export async function serve(
   methods: Partial<Record<'stat' | 'put' | 'get', MethodHandler>>,
-  limits: { budgetMs?: number; check?: () => void; most?: number } = {},
+  limits: { budgetMs?: number; check?: () => void; most?: number } & Pick<CallRules, 'ready'> = {},
 ): Promise<Served> {
   const stopping = new AbortController();
   const ended: string[] = [];
@@ -40,6 +42,7 @@ export async function serve(
     },
     defaultBudgetMs: limits.budgetMs ?? 10_000,
     maxBudgetMs: limits.budgetMs ?? 10_000,
+    ...(limits.ready ? { ready: limits.ready } : {}),
     check: limits.check ?? ((): void => undefined),
     ended: (_method: string, code: string): void => {
       ended.push(code);
@@ -51,12 +54,7 @@ export async function serve(
     handlers[name] = grpcHandler(name, handler, rules);
   const server = new Server();
   server.addService(StorageServiceService, handlers);
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
-      if (error) reject(error);
-      else resolve(bound);
-    });
-  });
+  const port = await serveOnLoopback(server);
   const pool = new ChannelPool();
   return {
     ...{ client: pool.client(StorageServiceClient, `127.0.0.1:${String(port)}`), stopping, ended },

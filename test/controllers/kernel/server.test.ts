@@ -29,6 +29,8 @@ suite('server of a node', (test) => {
 
   test('takes no other port than the one that it must have', async () => {
     await using first = await started(0);
-    await rejects(started(first.port, first.port + 1), FractoryError, { reason: 'CANNOT_BIND' });
+    const refused = started(first.port, first.port + 1);
+    const { message } = await rejects(refused, FractoryError, { reason: 'CANNOT_BIND' });
+    assert.match(message, /^cannot listen on \S+: another program has it; choose another grpc_ip/);
   });
 });

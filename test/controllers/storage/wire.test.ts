@@ -1,6 +1,6 @@
 import { EventEmitter, once } from 'node:events';
 
-import { Server, ServerCredentials, status } from '@grpc/grpc-js';
+import { Server, status } from '@grpc/grpc-js';
 import type { ServiceError, UntypedHandleCall } from '@grpc/grpc-js';
 
 import { ChannelPool } from '../../../runtime/channels.js';
@@ -15,6 +15,7 @@ import { fromStatus } from '../../../protos/status.js';
 import { grpcHandler } from '../../../controllers/kernel/grpc-handlers.js';
 import { storageService } from '../../../controllers/storage/service.js';
 import { DEFAULT_STORAGE_LIMITS } from '../../../services/storage/limits.js';
+import { serveOnLoopback } from '../../loopback-server.js';
 import { assert, rejects, suite } from '../../suite.js';
 import { CAT, openStore, readText } from '../../services/storage/fixture.js';
 import type { Fixture } from '../../services/storage/fixture.js';
@@ -37,12 +38,7 @@ async function serve(fixture: Fixture) {
     });
   const server = new Server();
   server.addService(service.definition, handlers);
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
-      if (error) reject(error);
-      else resolve(bound);
-    });
-  });
+  const port = await serveOnLoopback(server);
   const pool = new ChannelPool();
   return {
     client: pool.client(StorageServiceClient, `127.0.0.1:${String(port)}`),

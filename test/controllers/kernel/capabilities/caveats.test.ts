@@ -3,7 +3,12 @@ import fc from 'fast-check';
 import { allowanceOf } from '../../../../controllers/kernel/capabilities/caveats.js';
 import type { Allowance, Grant } from '../../../../controllers/kernel/capabilities/caveats.js';
 import { mergeArguments } from '../../../../controllers/kernel/argument-check.js';
-import { encodeCaveat, narrow } from '../../../../controllers/kernel/capabilities/token.js';
+import {
+  encodeCaveat,
+  markedRights,
+  MARKS,
+  narrow,
+} from '../../../../controllers/kernel/capabilities/token.js';
 import type { Capability } from '../../../../protos/gen/fractory/v1/capability.js';
 import { Caveat } from '../../../../protos/gen/fractory/v1/caveat.js';
 import { integerValue, textValue } from '../../../../protos/values.js';
@@ -118,7 +123,10 @@ const caveats: fc.Arbitrary<Partial<Caveat>> = fc.record(
       }),
       { maxLength: 2, selector: ({ name }) => name },
     ),
-    rights: fc.integer({ min: 0, max: 15 }),
+    rights: fc.oneof(
+      fc.nat(15),
+      fc.nat(15).map((rights) => markedRights(rights, MARKS - 1)),
+    ),
     range: fc.record({ offset: fc.bigInt(0n, 5n), length: fc.bigInt(0n, 8n) }),
     step: fc.constantFrom(...STEPS).map((text) => {
       const [run = '', step = ''] = text.split('/');

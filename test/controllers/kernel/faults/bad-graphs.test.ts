@@ -128,24 +128,28 @@ suite('a graph that can not be run', (test) => {
       await cluster.nothingHeld();
     });
 
-  test('a graph as large as is allowed runs, wide and long', async () => {
-    await using cluster = await Cluster.start(2);
-    const width = 1000;
-    const wide = graph(
-      [
-        ...elements(width).map((value, index) =>
-          step(`s${String(index)}`, 'math.add', { input: value }),
-        ),
-        step('t', 'math.sum'),
-      ],
-      ...elements(width).map((_, index) => `s${String(index)}>t.input[${String(index)}]`),
-    );
-    for (const sent of [wide, chain(1024, 1n)]) {
-      const { state, failure } = await cluster.send(sent, Topology.RING).ended;
-      assert.equal([state, failure?.message], [RunState.SUCCEEDED, undefined]);
-    }
-    await cluster.nothingHeld();
-  });
+  test(
+    'a graph as large as is allowed runs, wide and long',
+    async () => {
+      await using cluster = await Cluster.start(2);
+      const width = 1000;
+      const wide = graph(
+        [
+          ...elements(width).map((value, index) =>
+            step(`s${String(index)}`, 'math.add', { input: value }),
+          ),
+          step('t', 'math.sum'),
+        ],
+        ...elements(width).map((_, index) => `s${String(index)}>t.input[${String(index)}]`),
+      );
+      for (const sent of [wide, chain(1024, 1n)]) {
+        const { state, failure } = await cluster.send(sent, Topology.RING).ended;
+        assert.equal([state, failure?.message], [RunState.SUCCEEDED, undefined]);
+      }
+      await cluster.nothingHeld();
+    },
+    { timeoutMs: 30_000 },
+  );
 });
 
 suite('a continuation that nobody takes', (test) => {

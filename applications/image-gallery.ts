@@ -62,7 +62,9 @@ export const application = defineApplication({
   options: {
     client: text('whose pictures', { default: 'admin' }),
     prefix: optional(text('only names that start with this; default: all pictures of the client')),
-    images: optional(file('a local folder whose pictures are uploaded first')),
+    images: optional(
+      file('a local folder: its pictures are uploaded first, and the report is about them alone'),
+    ),
     model: optional(text("model; default: the CNN node's own")),
     parallelism: integer('pictures under way at a time', { default: '8' }),
   },
@@ -72,22 +74,25 @@ export const application = defineApplication({
         '--parallelism',
         `expected 1 to ${String(MAX_PARALLELISM)}, found ${String(parallelism)}`,
       );
-    if (images !== undefined) await uploadAll(dataCenter, client, images, say);
+    const asked =
+      images === undefined ? undefined : await uploadAll(dataCenter, client, images, say);
     // Of a client of its own: the next report is not about this one.
     const report = { client: 'image-gallery', name: `${client}.json` };
     const graph = galleryGraph({ client, prefix, model }, Number(parallelism), report);
     const run = await dataCenter.run(graph);
 
     const all = JSON.parse((await dataCenter.files.read(report)).toString()) as readonly Row[];
+    const mine = all.filter(({ picture }) => asked?.has(picture) ?? true);
     // What another application has left here is no picture that failed.
-    const rows = all.filter(
+    const rows = mine.filter(
       ({ picture, prediction }) => PICTURE_NAME.test(picture) || !('failed' in prediction),
     );
     checkRows(rows, client, prefix);
     const failed = rows.filter(({ prediction }) => 'failed' in prediction);
     const others = all.length - rows.length;
     if (others > 0) {
-      say(`left out ${String(others)} files of ${client} that are no pictures`);
+      const why = asked ? `not of ${images ?? ''}, or no pictures` : 'no pictures';
+      say(`left out ${String(others)} files of ${client} that are ${why}`);
       await dataCenter.files.write(report, JSON.stringify(rows));
     }
     return {
@@ -130,19 +135,25 @@ function resultOf({ picture, prediction }: Row): Record<string, unknown> {
   return { picture, label, probability };
 }
 
-/** Uploads the pictures of a folder; what storage has already stays. */
+/** Uploads the pictures of a folder, and returns their names in storage; what that has already stays. NOT_FOUND where the folder has none. */
 async function uploadAll(
   dataCenter: DataCenter,
   client: string,
   folder: string,
   say: (line: string) => void,
-): Promise<void> {
+): Promise<ReadonlySet<string>> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
     throw localFileProblem(error, folder);
   });
   const files = entries
     .filter((entry) => entry.isFile() && PICTURE_NAME.test(entry.name))
     .map(({ name }) => name);
+  if (files.length === 0)
+    throw new FractoryError(
+      status.NOT_FOUND,
+      'NO_PICTURES',
+      `${folder} has no picture: no file there ends in .jpg, .png, .gif, .webp, .tif or .avif`,
+    );
   let uploads = 0;
   for (const name of files) {
     const stored = { client, name: storedName(name) };
@@ -150,4 +161,5 @@ async function uploadAll(
   }
   const others = files.length - uploads;
   say(`uploaded ${String(uploads)} pictures, ${String(others)} are in storage already`);
+  return new Set(files.map((name) => storedName(name)));
 }

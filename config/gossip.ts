@@ -18,6 +18,7 @@ export interface GossipSection {
   readonly port?: number;
   readonly key?: readonly string[] | undefined;
   readonly key_file?: string | undefined;
+  readonly keyring?: string;
 }
 
 const KEY =
@@ -45,7 +46,7 @@ export function gossipFrom(
   problems: Problem[],
 ): GossipConfig | undefined {
   if (!section.enabled) return undefined;
-  const { key, key_file: file } = section;
+  const { key, key_file: file, keyring } = section;
   if (key && file !== undefined)
     problems.push({
       ...{ section: 'Gossip', key: 'key_file', expected: 'key or key_file', found: 'both' },
@@ -54,6 +55,7 @@ export function gossipFrom(
     join: section.join ?? [],
     profile: section.profile ?? 'fast',
     port: section.port ?? 0,
+    ...(keyring === undefined ? {} : { keyring: resolvePath(places, keyring) }),
     keys: key ?? (file === undefined ? [] : keysOf(resolvePath(places, file), problems)),
   };
 }

@@ -182,7 +182,10 @@ async function readControllers(
       problems.push({
         section: 'Controllers',
         key: 'controller_names',
-        expected: `names of sections: ${known.join(', ')}`,
+        expected:
+          known.length > 0
+            ? `names of sections: ${known.join(', ')}`
+            : `a section [${name}] in the file, which has none of a controller`,
         found: foundText(name),
         suggestion: closest(name, known),
       });
@@ -227,6 +230,7 @@ function checkVariables({ ini, environment, values, problems, unread }: Reading)
     problems.push({
       section: name ?? '',
       key: variable,
+      variable,
       expected: 'a variable of the form FRACTORY_SECTION_KEY',
       found: foundText(environment[variable]),
       statement: 'unknown environment variable',

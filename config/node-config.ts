@@ -19,8 +19,10 @@ export interface GossipConfig {
   readonly profile: 'fast' | 'lan' | 'wan' | 'local';
   /** UDP and TCP; 0 = any free one. Where another node has it, any free one too. */
   readonly port: number;
-  /** Base64, the first one encrypts. Empty until the launcher's file was read. */
+  /** Base64, the first one encrypts; where `keyring` is there, that goes before. Empty until the launcher's file was read. */
   readonly keys: readonly string[];
+  /** File of the keys as they were changed since (`serf keys`). Absolute; absent = changes are forgotten with the node. */
+  readonly keyring?: string;
   /** Why there are no keys, and what to do. */
   readonly problem?: string;
 }

@@ -13,6 +13,8 @@ export interface Problem {
   readonly suggestion?: string | undefined;
   /** Said instead of what was expected and found, where that would be no sentence. */
   readonly statement?: string;
+  /** The environment variable that it stands in, where it is not in the file. */
+  readonly variable?: string;
   /** What mends it, where that is more than writing what was expected. */
   readonly remedy?: string;
 }
@@ -26,11 +28,20 @@ export class ConfigError extends FractoryError {
     super(
       status.INVALID_ARGUMENT,
       'BAD_CONFIG',
-      [`${file} has ${count}:`, ...problems.map((problem) => `  ${describe(problem)}`)].join('\n'),
+      [
+        `${placeOf(file, problems)} has ${count}:`,
+        ...problems.map((problem) => `  ${describe(problem)}`),
+      ].join('\n'),
     );
     this.name = 'ConfigError';
     this.problems = problems;
   }
+}
+
+/** The file, unless it has none of them. */
+function placeOf(file: string, problems: readonly Problem[]): string {
+  const isFile = problems.some(({ variable }) => variable === undefined);
+  return isFile ? file : 'the configuration in the environment';
 }
 
 function describe(problem: Problem): string {

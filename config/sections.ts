@@ -42,6 +42,8 @@ export const sections = {
     key: gossipKeys().optional().meta(SECRET),
     /** The same in a file. */
     key_file: text().optional(),
+    /** The keys as they were changed since, in a file as Serf has it; once it is there it goes before the others. */
+    keyring: text().default('.fractory/gossip-keyring.json'),
   }),
   Limits: limitsSection,
   Telemetry: section({

@@ -124,10 +124,12 @@ function problemsOf(issue: z.core.$ZodIssue, context: IssueContext): Problem[] {
       remedy: `the keys here are ${known.join(', ')}`,
     }));
   const key = issue.path.map(String).join('.');
-  const where = context.fromEnvironment.has(key) ? ` in ${variableOf(source.section, key)}` : '';
   const expected = issue.message.replace(/^expected /, '');
   const found = context.secrets.has(key) ? HIDDEN : foundText(given[key]);
-  return [{ section: source.section, key, expected, found: found + where }];
+  const variable = context.fromEnvironment.has(key) && variableOf(source.section, key);
+  const where = variable ? ` in ${variable}` : '';
+  const problem = { section: source.section, key, expected, found: found + where };
+  return [variable ? { ...problem, variable } : problem];
 }
 
 /** A value as people wrote it. */

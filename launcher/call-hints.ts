@@ -31,7 +31,7 @@ export function callHints(
     list((math ?? first).address),
     ...(math ? [call(math.address, 'MathService/Factorial', '{"n": "30"}')] : []),
     ...(cnn ? [call(cnn.address, 'CnnService/ListModels', '{}')] : []),
-    ...(storage ? [call(storage.address, 'StorageService/List', '{}')] : []),
+    ...(storage ? [call(storage.address, 'StorageService/List', '{"client": "admin"}')] : []),
     ...(leaderOf('application')
       ? ['./datacenter run shift-left --n 7 --m 9', './datacenter run image-prediction --help']
       : []),

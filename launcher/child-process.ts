@@ -2,9 +2,6 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 
-import { identify } from './process-identity.js';
-import type { ProcessIdentity } from './process-identity.js';
-
 /** How to start the process of a node. */
 export interface NodeCommand {
   /** Member id, such as `storage-1`. */
@@ -68,10 +65,6 @@ export class NodeChild {
   get isRunning(): boolean {
     const { pid, exitCode, signalCode } = this.#process;
     return pid !== undefined && exitCode === null && signalCode === null;
-  }
-
-  identity(): Promise<ProcessIdentity | undefined> {
-    return identify(this.pid);
   }
 
   /** Asks it to stop; after `graceMs` it is killed. Resolves when it is gone. Idempotent. */

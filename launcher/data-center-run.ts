@@ -1,5 +1,3 @@
-import { mkdir } from 'node:fs/promises';
-
 import { status } from '@grpc/grpc-js';
 
 import type { DataCenterConfig } from '../config/data-center-config.js';
@@ -9,6 +7,7 @@ import { readSecret } from '../config/node.js';
 import { withDeadline } from '../runtime/deadline.js';
 import { FractoryError, messageOf } from '../runtime/errors.js';
 import { silentLogger } from '../runtime/logger.js';
+import { makeFolder } from '../runtime/made-folder.js';
 import { Stopper } from '../runtime/stopper.js';
 import { createCoordinator } from '../zookeeper/create.js';
 import { describeExit } from './child-process.js';
@@ -27,7 +26,7 @@ import { plannedCommands, withPreferredPort } from './node-commands.js';
 import { claimFolder } from './folder-claim.js';
 import type { Reporter } from './reporter.js';
 import type { LiveProcess, RunRecorder } from './run-recorder.js';
-import { ensureGossipKey, ensureSecret } from './secret.js';
+import { ensureGossipKeys, ensureSecret } from './secret.js';
 import { allServing } from './serving-watch.js';
 import { Supervisor } from './supervisor.js';
 import { unmetNeeds } from './unmet-needs.js';
@@ -107,7 +106,7 @@ export class DataCenterRun {
   async start(): Promise<MemberStatus[]> {
     const { config, coordination, detached, interruption, reporter } = this.#options;
     const { statePath } = config.places;
-    await mkdir(statePath, { recursive: true });
+    await makeFolder(statePath);
     this.#recorder = await claimFolder(config, { detached, reporter });
     this.#stopper.add(() => this.#recorder?.remove());
     await this.#logs.markStart();
@@ -116,10 +115,11 @@ export class DataCenterRun {
       interruption.onForce(() => {
         this.#supervisor.kill();
         coordination.kill();
+        reporter.warn('ended at once; the next ./datacenter up or down tidies up what that left');
       }),
     );
     await ensureSecret(statePath);
-    if (config.gossip?.keys.length === 0) await ensureGossipKey(statePath);
+    if (config.gossip) await ensureGossipKeys(config.gossip, statePath);
     if (coordination.notice !== undefined) reporter.note(coordination.notice);
     this.#stopper.add(() => coordination.stop());
     const coordinator = await coordination.prepare(await readSecret(statePath));

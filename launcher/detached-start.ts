@@ -11,10 +11,12 @@ import { childEnvironment } from '../config/node-environment.js';
 import { FractoryError } from '../runtime/errors.js';
 import type { CommandContext } from './command-context.js';
 import { ExitCode, ExitRequest } from './exit-codes.js';
+import type { Interruption } from './interruption.js';
 import { LAUNCHER } from './launcher-log.js';
 import { LogFiles } from './log-files.js';
 import type { MemberStatus } from './member-status.js';
 import { findPrivateWay, ownNamespace } from './network/private-process.js';
+import { terminalReporter } from './reporter.js';
 import type { Reporter } from './reporter.js';
 
 /** What a launcher in the background tells the command that started it, until everything serves. */
@@ -54,18 +56,9 @@ export async function startDetached(
   );
   interruption.signal.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
   try {
-    return await outcomeOf(child, {
-      note: (text) => {
-        terminal.note(text);
-      },
-      warn: (text) => {
-        terminal.warn(text);
-      },
-      progress: (text) => {
-        terminal.progress(text);
-      },
-    });
+    return await outcomeOf(child, terminalReporter(terminal), interruption);
   } catch (error) {
+    if (interruption.by !== undefined) terminal.note('stopped: nothing of it runs any more');
     if (interruption.by === 'SIGINT') throw new ExitRequest(ExitCode.interrupted);
     throw error;
   }
@@ -93,7 +86,11 @@ function forkInBackground(
   }
 }
 
-function outcomeOf(child: ChildProcess, reporter: Reporter): Promise<readonly MemberStatus[]> {
+function outcomeOf(
+  child: ChildProcess,
+  reporter: Reporter,
+  interruption: Interruption,
+): Promise<readonly MemberStatus[]> {
   return new Promise((resolve, reject) => {
     let failure: Error | undefined;
     child.on('message', (message: StartMessage) => {
@@ -104,7 +101,8 @@ function outcomeOf(child: ChildProcess, reporter: Reporter): Promise<readonly Me
           resolve(message.statuses);
           break;
         case 'failed':
-          reporter.note(message.text);
+          // It was stopped from here: by which signal is no news.
+          if (interruption.by === undefined) reporter.note(message.text);
           failure = new ExitRequest(message.exitCode);
           break;
         default:

@@ -1,7 +1,6 @@
-import { mkdir } from 'node:fs/promises';
-
 import type { ControllerConfig } from '../config/data-center-config.js';
 import { withDeadline } from '../runtime/deadline.js';
+import { makeFolder } from '../runtime/made-folder.js';
 import { Stopper } from '../runtime/stopper.js';
 import { describeExit, NodeChild } from './child-process.js';
 import { StartFailure } from './data-center-run.js';
@@ -46,7 +45,7 @@ export class HandNodeRun {
   async start(): Promise<MemberStatus> {
     const { name, verbose, interruption, startTimeoutMs } = this.#options;
     const { config, coordinator, record } = this.#running;
-    await mkdir(config.places.statePath, { recursive: true });
+    await makeFolder(config.places.statePath);
     await this.#leaveFile();
     const node = { name, main: this.#controller.main, port: 0 };
     // In a private network it shares the link of commands: it was started by one.

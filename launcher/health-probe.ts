@@ -8,17 +8,29 @@ import { channelCredentialsOf, metadataOf } from './client-credentials.js';
 
 /** How a member is, as its health service says; UNREACHABLE where it doesn't answer in time. Of one that isn't registered its launcher says it. */
 export type MemberState =
-  'SERVING' | 'NOT_SERVING' | 'UNREACHABLE' | 'STARTING' | 'DRAINING' | 'DRAINED' | 'DEAD';
+  | 'SERVING'
+  | 'NOT_SERVING'
+  | 'UNREACHABLE'
+  | 'STARTING'
+  | 'FROZEN'
+  | 'DRAINING'
+  | 'DRAINED'
+  | 'DEAD';
+
+/** Addresses that could not be reached, and their channels, kept at most; a member that starts again may have another address each time. */
+const MAX_UNREACHABLE = 1024;
 
 /** Asks nodes how they are. */
 export class HealthProbe {
   readonly #channels: ChannelPool;
   readonly #security: SecurityConfig;
-  /** By address, of those that could not be reached when they were asked last. */
+  readonly #maxUnreachable: number;
+  /** By address, of those that could not be reached when they were asked last; who was asked latest is last. */
   readonly #complaints = new Map<string, string>();
 
-  constructor(security: SecurityConfig) {
+  constructor(security: SecurityConfig, maxUnreachable = MAX_UNREACHABLE) {
     this.#security = security;
+    this.#maxUnreachable = maxUnreachable;
     this.#channels = new ChannelPool({ credentials: channelCredentialsOf(security) });
   }
 
@@ -33,6 +45,7 @@ export class HealthProbe {
           this.#complaints.delete(address);
           if (error) {
             this.#complaints.set(address, error.details);
+            this.#forgetOldest();
             resolve('UNREACHABLE');
           } else if (response.status === ServingStatus.SERVING) resolve('SERVING');
           else resolve('NOT_SERVING');
@@ -44,6 +57,15 @@ export class HealthProbe {
   /** Why a member could not be reached when it was asked last; undefined if it was. */
   complaintOf(address: string): string | undefined {
     return this.#complaints.get(address);
+  }
+
+  /** Whoever is asked again has a new channel. */
+  #forgetOldest(): void {
+    for (const address of this.#complaints.keys()) {
+      if (this.#complaints.size <= this.#maxUnreachable) return;
+      this.#complaints.delete(address);
+      this.#channels.eject(address);
+    }
   }
 
   close(): void {

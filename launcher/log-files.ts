@@ -1,9 +1,10 @@
 import { watch } from 'node:fs';
-import { mkdir, open, readdir, rename, stat } from 'node:fs/promises';
+import { open, readdir, rename, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 
 import { systemCodeOf } from '../runtime/errors.js';
+import { makeFolder } from '../runtime/made-folder.js';
 import { readIfThere, replaceFile } from './atomic-file.js';
 
 /** A log longer than this is put aside at the next start, bytes. */
@@ -47,7 +48,7 @@ export class LogFiles {
 
   /** Makes the folder, and puts a log that grew long aside as `.log.1`. */
   async prepare(member: string): Promise<string> {
-    await mkdir(this.folder, { recursive: true });
+    await makeFolder(this.folder);
     const file = this.fileOf(member);
     if ((await sizeOf(file)) > MAX_LOG_BYTES) await rename(file, `${file}.1`);
     return file;
@@ -138,7 +139,7 @@ export class LogFollower {
 
   /** Follows from the present end of each log. */
   async start(): Promise<void> {
-    await mkdir(this.#logs.folder, { recursive: true });
+    await makeFolder(this.#logs.folder);
     for (const member of await this.#members())
       this.#places.set(member, { offset: await sizeOf(this.#logs.fileOf(member)), rest: '' });
     const { signal } = this.#stopped;

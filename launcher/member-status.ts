@@ -16,6 +16,8 @@ export interface MemberStatus {
   readonly state: MemberState;
   /** How it is by gossip; absent where nobody gossips. */
   readonly gossip?: GossipWord;
+  /** host:port where it gossips: an agent of Serf joins there. */
+  readonly gossipAddress?: string;
 }
 
 /** A node process that the launcher knows of. */
@@ -53,9 +55,10 @@ export function describeMember(
   members: readonly Member[],
   state: MemberState,
 ): MemberStatus {
-  const { id, type, address, pid, epoch } = member;
+  const { id, type, address, pid, epoch, gossipAddress } = member;
   const leader = leaderOf(members, type) === member;
-  return { id, type, address, pid, leader, epoch: String(epoch), state };
+  const status = { id, type, address, pid, leader, epoch: String(epoch), state };
+  return gossipAddress === undefined ? status : { ...status, gossipAddress };
 }
 
 /** The table that `up` and `status` show; where nodes gossip with what they say of each other. */

@@ -55,10 +55,14 @@ type Figures = Readonly<Record<'percent' | 'counts' | 'rate' | 'eta', string | u
 
 function figuresOf({ unit }: ProgressTitle, progress: Progress): Figures {
   const { done, of, ratePerSecond: rate = 0, etaSeconds: eta } = progress;
+  const isOne = of === undefined ? done === 1 : of === 1;
   const total = of === undefined ? '' : `/${String(of)}`;
   return {
     percent: of === undefined ? undefined : `${String(percentOf(done, of)).padStart(3)} %`,
-    counts: unit === undefined ? undefined : `${String(done)}${total} ${unit}`,
+    counts:
+      unit === undefined
+        ? undefined
+        : `${String(done)}${total} ${isOne ? unit.replace(/s$/, '') : unit}`,
     rate: unit === undefined || rate <= 0 ? undefined : `${rateText(rate)}/s`,
     eta:
       eta === undefined || of === undefined || done >= of ? undefined : `ETA ${durationText(eta)}`,

@@ -20,10 +20,6 @@ export class RunRecorder {
     this.#record = record;
   }
 
-  get record(): RunRecord {
-    return this.#record;
-  }
-
   /** Resolves when it stands in the file. */
   change(
     facts: Partial<Pick<RunRecord, 'phase' | 'coordinator' | 'network' | 'control'>>,

@@ -24,6 +24,11 @@ const CONNECT_TIMEOUT_MS = 10_000;
 export async function findRunning(context: CommandContext): Promise<RunningDataCenter> {
   const { statePath } = context.places;
   const found = await new RunFile(statePath).read();
+  if (found.state === 'running' && found.record.phase === 'stopping')
+    throw unavailable(
+      'STOPPING',
+      `the data center in ${statePath} is being stopped (pid ${String(found.record.launcher.pid)}); ./datacenter down returns when it is`,
+    );
   if (found.state === 'running' && found.record.coordinator !== '') {
     const { record } = found;
     const config = await context.config(record.configFile);

@@ -17,6 +17,9 @@ export interface ServingWatch {
 const LOOK_MS = 50;
 const PROBE_TIMEOUT_MS = 1000;
 
+/** `math-2` before `math-10`. */
+const byNumber = new Intl.Collator('en', { numeric: true }).compare;
+
 /** Resolves when every expected member is registered and says that it is SERVING. */
 export async function allServing(watch: ServingWatch): Promise<MemberStatus[]> {
   const waiting = new Map(watch.expected.map((known) => [known.name, known.pid]));
@@ -28,7 +31,7 @@ export async function allServing(watch: ServingWatch): Promise<MemberStatus[]> {
     registered.forEach(({ id }, index) => {
       if (states[index] !== 'SERVING') return;
       waiting.delete(id);
-      watch.onServing(id, [...waiting.keys()]);
+      watch.onServing(id, [...waiting.keys()].sort(byNumber));
     });
     if (waiting.size > 0) await sleep(LOOK_MS, watch.signal);
   }

@@ -253,14 +253,17 @@ export function unaryCall<R>(
 }
 
 function gaveUp(error: FractoryError, patienceMs: number): FractoryError {
+  const seconds = `${String(Math.round(patienceMs / 100) / 10)} s`;
   // grpc-js says much about its own insides and little about ours.
-  const reached = /No connection established|ECONNREFUSED/.test(error.message);
-  const why = reached ? 'its address no longer answers' : error.message;
-  return unavailable(
-    error.reason,
-    `the data center did not answer for ${String(Math.round(patienceMs / 100) / 10)} s: ${why}; ./datacenter status tells how it is`,
-    { cause: error },
-  );
+  const isGone = /No connection established|ECONNREFUSED/.test(error.message);
+  // What has a reason of its own was said by a node, or found out here.
+  const isAnswer = !isGone && error.reason !== status[error.code];
+  const text = isAnswer
+    ? `${error.message}; it was tried for ${seconds}`
+    : `the data center did not answer for ${seconds}: ${isGone ? 'its address no longer answers' : error.message}`;
+  return unavailable(error.reason, `${text}; ./datacenter status tells how it is`, {
+    cause: error,
+  });
 }
 
 function isPassing(error: FractoryError): boolean {

@@ -1,12 +1,13 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import type { WriteStream } from 'node:fs';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { status } from '@grpc/grpc-js';
 
 import { FractoryError, messageOf, systemCodeOf } from '../../runtime/errors.js';
+import { makeFolder } from '../../runtime/made-folder.js';
 import { closest } from '../../runtime/suggestion.js';
 import { eventSchema } from './events.js';
 import type { Began, ChaosEvent } from './events.js';
@@ -53,7 +54,7 @@ export class Experiment implements AsyncDisposable {
 
   static async begin(statePath: string, began: Began): Promise<Experiment> {
     const folder = chaosFolder(statePath);
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     const experiment = new Experiment(began, path.join(folder, `${began.experiment}${SUFFIX}`));
     await once(experiment.#stream, 'open');
     return experiment;

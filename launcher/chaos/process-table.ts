@@ -37,7 +37,7 @@ async function belongs(pid: string, statePath: string, name: string): Promise<bo
 }
 
 /** Whether a process is stopped by SIGSTOP. */
-export async function isPaused({ pid }: ProcessIdentity): Promise<boolean> {
+export async function isPaused({ pid }: Pick<ProcessIdentity, 'pid'>): Promise<boolean> {
   const stat = await readProc(String(pid), 'stat');
   return stat.slice(stat.lastIndexOf(')') + 2).startsWith('T');
 }

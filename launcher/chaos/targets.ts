@@ -1,6 +1,6 @@
 import { status } from '@grpc/grpc-js';
 
-import { FractoryError, invalidArgument } from '../../runtime/errors.js';
+import { FractoryError } from '../../runtime/errors.js';
 import { closest } from '../../runtime/suggestion.js';
 import { leaderOf } from '../../zookeeper/coordinator.js';
 import type { Member } from '../../zookeeper/coordinator.js';
@@ -56,10 +56,10 @@ async function targetOf(word: string, population: Population): Promise<Target> {
     };
   const known = names(population);
   const near = closest(word, known);
-  throw invalidArgument(
-    'member',
-    `there is no ${word}${near === undefined ? `; there are ${known.join(', ')}` : `, did you mean ${near}?`}`,
+  throw new FractoryError(
+    status.NOT_FOUND,
     'UNKNOWN_MEMBER',
+    `there is no member ${word}${near === undefined ? '' : ` (did you mean ${near}?)`}; there are ${known.join(', ')}`,
   );
 }
 

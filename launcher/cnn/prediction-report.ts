@@ -39,10 +39,6 @@ export class PredictionReport {
     this.#labels.set(label, count);
   }
 
-  get answered(): number {
-    return this.#answered;
-  }
-
   get failed(): number {
     return this.#failed;
   }

@@ -3,12 +3,14 @@ import type { Command } from 'commander';
 
 import { readArguments } from '../../runtime/arguments.js';
 import { invalidArgument } from '../../runtime/errors.js';
-import { parseDuration } from '../chaos/duration.js';
-import { FaultKind } from '../chaos/fault-kind.js';
+import { formatDuration, parseDuration } from '../chaos/duration.js';
+import { FaultKind, PASSING } from '../chaos/fault-kind.js';
 import type { FaultPlan } from '../chaos/faults.js';
 import { withLaboratory } from '../chaos/laboratory.js';
+import type { Laboratory } from '../chaos/laboratory.js';
 import { faultTable, isSpotless, runLines } from '../chaos/report-table.js';
 import { resolveTargets, withChaos } from '../chaos/session.js';
+import type { Target } from '../chaos/targets.js';
 import { runTrial } from '../chaos/trial.js';
 import type { CommandContext } from '../command-context.js';
 import { ExitCode, ExitRequest } from '../exit-codes.js';
@@ -136,20 +138,24 @@ async function trial(
           ratePerSecond: options.load ? options.runs : 0,
           keeps: options.for === undefined,
         },
-        (set) =>
-          runTrial(set, plan, targets, {
+        (set) => {
+          tellCourse(terminal, set, options.for);
+          return runTrial(set, plan, targets, {
             ...{ forMs: options.for, sessionTimeoutMs, signal },
             patienceMs: Math.max(LEAST_PATIENCE_MS, 3 * sessionTimeoutMs),
-          }),
+          });
+        },
       );
+      terminal.moving('');
       const { book, experiment } = laboratory;
       const tally = book.tally();
       if (options.json)
         terminal.printJson({ experiment: experiment.name, faults: book.faults(), runs: tally });
       else {
         terminal.print(faultTable(book.faults()));
-        terminal.note(`\n${runLines(tally, book.failover())}`);
+        terminal.print(`\n${runLines(tally, book.failover())}`);
       }
+      tellStanding(terminal, plan, targets, options.for);
       if (!isSpotless(tally)) throw new ExitRequest(ExitCode.failed);
     });
   } catch (error) {
@@ -157,6 +163,39 @@ async function trial(
     terminal.note('stopped; what was done is undone');
     throw new ExitRequest(interruption.by === 'SIGINT' ? ExitCode.interrupted : ExitCode.failed);
   }
+}
+
+/** What has been done while it has its effects: they take some seconds. */
+function tellCourse(
+  terminal: CommandContext['terminal'],
+  { experiment }: Laboratory,
+  forMs: number | undefined,
+): void {
+  const names = new Map<number, string>();
+  const tell = (text: string): void => {
+    terminal.progress(`${text}; waiting until all that it leads to is seen`);
+  };
+  experiment.onEvent((event) => {
+    if (event.event === 'fault') {
+      const lasts = forMs === undefined ? '' : ` for ${formatDuration(forMs)}`;
+      names.set(event.fault, event.target);
+      tell(`${event.target}: ${event.kind}${PASSING.has(event.kind) ? '' : lasts}`);
+    } else if (event.event === 'healed') tell(`${names.get(event.fault) ?? ''} is healed`);
+  });
+}
+
+/** What lasts until somebody ends it is not to be forgotten. */
+function tellStanding(
+  terminal: CommandContext['terminal'],
+  { kind }: FaultPlan,
+  targets: readonly Target[],
+  forMs: number | undefined,
+): void {
+  if (forMs !== undefined || PASSING.has(kind)) return;
+  const names = targets.map(({ name }) => name);
+  terminal.note(
+    `still in force: ${kind} of ${names.join(', ')}; ./datacenter chaos heal ${names.join(' ')} ends it`,
+  );
 }
 
 /** Reads a time of a command line, ms. */

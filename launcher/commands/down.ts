@@ -1,8 +1,10 @@
 import { status } from '@grpc/grpc-js';
 import type { Command } from 'commander';
 
+import { unlessAborted } from '../../runtime/deadline.js';
 import { FractoryError } from '../../runtime/errors.js';
 import type { CommandContext } from '../command-context.js';
+import { ExitCode, ExitRequest } from '../exit-codes.js';
 import { cleanUp } from '../folder-claim.js';
 import { HandNodes } from '../hand-nodes.js';
 import { endProcesses, waitUntilGone } from '../process-ending.js';
@@ -20,8 +22,21 @@ export function addDown(program: Command, context: CommandContext): void {
   const command = program
     .command('down')
     .description('stop the data center of this folder, also nodes started by hand')
-    .action(() => down(context));
+    .action(() => patientDown(context));
   withExamples(command, [['./datacenter down', 'returns when no process is left']]);
+}
+
+/** Ctrl-C ends the waiting, not the stop. */
+async function patientDown(context: CommandContext): Promise<void> {
+  const { terminal, interruption } = context;
+  interruption.handle();
+  try {
+    await unlessAborted(down(context), interruption.signal);
+  } catch (error) {
+    if (!interruption.signal.aborted) throw error;
+    terminal.note('it goes on stopping in the background; ./datacenter down waits for it again');
+    throw new ExitRequest(interruption.by === 'SIGINT' ? ExitCode.interrupted : ExitCode.failed);
+  }
 }
 
 async function down(context: CommandContext): Promise<void> {

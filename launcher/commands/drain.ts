@@ -7,6 +7,7 @@ import { closest } from '../../runtime/suggestion.js';
 import type { Member } from '../../zookeeper/coordinator.js';
 import type { CommandContext } from '../command-context.js';
 import { ControlClient } from '../control/control-client.js';
+import { knownNodes } from '../control/known-nodes.js';
 import { drainNode } from '../control/node-drain.js';
 import { findRunning, withCoordinator } from '../running-data-center.js';
 import type { RunningDataCenter } from '../running-data-center.js';
@@ -41,6 +42,11 @@ async function drain(context: CommandContext, id: string, options: DrainOptions)
   const { terminal } = context;
   const running = await findRunning(context);
   const startedAtMs = performance.now();
+  if (await isDrained(running, id)) {
+    if (options.json) terminal.printJson({ member: id, left: 0, elapsedMs: 0 });
+    else terminal.note(`${id} is drained already; ./datacenter restart ${id} brings it back`);
+    return;
+  }
   const { members, left } = await withCoordinator(running, async (coordinator) => ({
     members: coordinator.members(),
     left: await drained(running, id, coordinator.members(), options),
@@ -54,6 +60,10 @@ async function drain(context: CommandContext, id: string, options: DrainOptions)
     left === 0 ? 'nothing is under way there' : `${String(left)} operations are still under way`;
   terminal.note(`${id} has left after ${String(elapsedMs)} ms; ${rest}`);
   warnOfLast(terminal.note.bind(terminal), id, members);
+}
+
+async function isDrained({ record }: RunningDataCenter, id: string): Promise<boolean> {
+  return (await knownNodes(record)).some(({ name, state }) => name === id && state === 'DRAINED');
 }
 
 /** By its launcher, which remembers it; a node of another launcher is asked directly. */
@@ -76,7 +86,7 @@ async function drained(
 }
 
 function unknownMember(id: string, members: readonly Member[]): FractoryError {
-  const ids = members.map((member) => member.id);
+  const ids = members.map((member) => member.id).sort();
   const near = closest(id, ids);
   const hint = near === undefined ? '' : ` (did you mean ${near}?)`;
   const text = `there is no member ${id}${hint}; there are ${ids.join(', ')}`;

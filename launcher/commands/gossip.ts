@@ -3,14 +3,16 @@ import { hostname } from 'node:os';
 import type { Command } from 'commander';
 
 import { Agent } from '../../gossip/agent/agent.js';
+import type { AgentOptions } from '../../gossip/agent/agent.js';
 import { HttpFace } from '../../gossip/agent/http-face.js';
 import type { MemberChange } from '../../gossip/core/membership.js';
 import { endpointText } from '../../gossip/net/address.js';
 import { FractoryError, messageOf, systemCodeOf, unavailable } from '../../runtime/errors.js';
+import { createLogger } from '../../runtime/logger.js';
 import type { CommandContext } from '../command-context.js';
 import { ExitCode, ExitRequest } from '../exit-codes.js';
 import { planAgent } from '../gossip/agent-options.js';
-import type { AgentPlan, GossipFlags } from '../gossip/agent-options.js';
+import type { GossipFlags } from '../gossip/agent-options.js';
 import type { Terminal } from '../terminal.js';
 import { withExamples } from './examples.js';
 
@@ -28,6 +30,10 @@ export function addGossip(program: Command, context: CommandContext): void {
     .option('--profile <profile>', 'fast, lan, wan or local', 'lan')
     .option('--key <base64>', '16, 24 or 32 bytes that all members share')
     .option('--key-file <file>', 'a file with keys, the one that encrypts first')
+    .option(
+      '--keyring <file>',
+      'keeps the keys that serf keys changes; made with --key, later alone (as Serf -keyring-file)',
+    )
     .option('--plain', 'beyond loopback without a key: anybody may say anything')
     .option('--label <label>', 'keeps clusters on one network apart')
     .option('--tag <key=value>', 'what others see of it; may be repeated', collect, [])
@@ -44,10 +50,14 @@ async function gossip(context: CommandContext, flags: GossipFlags): Promise<void
   const { terminal, interruption } = context;
   const plan = await planAgent(flags, hostname());
   interruption.handle();
-  await using agent = await started(plan, terminal);
+  // Whoever can't write it now would forget keys later.
+  if (plan.makesKeyring) await plan.agent.keyring?.keep();
+  // Faults of ours, with their stack.
+  const log = createLogger({ level: 'error', descriptor: process.stderr.fd });
+  await using agent = await started({ ...plan.agent, log }, terminal);
   const { host, port, token } = plan.http;
   await using face = await opened(
-    HttpFace.open(agent, host, port, token),
+    HttpFace.open(agent, host, port, token, log),
     `${host}:${String(port)}`,
   );
   const { local } = agent;
@@ -62,11 +72,15 @@ async function gossip(context: CommandContext, flags: GossipFlags): Promise<void
   if (interruption.by === 'SIGINT') throw new ExitRequest(ExitCode.interrupted);
 }
 
-function started({ agent }: AgentPlan, terminal: Terminal): Promise<Agent> {
+function started(agent: AgentOptions, terminal: Terminal): Promise<Agent> {
   const starting = Agent.start({
     ...agent,
     onChange: (change) => {
       terminal.print(lineOf(change));
+    },
+    onRekeyed: (how, problem) => {
+      const kept = agent.keyring?.isKept === true ? '' : ', forgotten when this agent ends';
+      terminal.print(`${timeNow()} keys     ${how}: ${problem ?? `done${kept}`}`);
     },
     onEvent: ({ name, payload }) => {
       terminal.print(
@@ -77,13 +91,19 @@ function started({ agent }: AgentPlan, terminal: Terminal): Promise<Agent> {
   return opened(starting, `${agent.bind ?? ''}:${String(agent.port ?? '')}`);
 }
 
+const REFUSALS: ReadonlyMap<string, string> = new Map([
+  ['EADDRINUSE', 'it is in use'],
+  ['EADDRNOTAVAIL', 'this machine has no such address'],
+  ['EACCES', 'only root may listen there'],
+]);
+
 /** What the system says of an address, in our words. */
 async function opened<T>(opening: Promise<T>, where: string): Promise<T> {
   try {
     return await opening;
   } catch (error) {
     if (error instanceof FractoryError) throw error;
-    const why = systemCodeOf(error) === 'EADDRINUSE' ? 'it is in use' : messageOf(error);
+    const why = REFUSALS.get(systemCodeOf(error) ?? '') ?? messageOf(error);
     throw unavailable('ADDRESS', `can't listen at ${where}: ${why}`, { cause: error });
   }
 }

@@ -35,13 +35,15 @@ export function addRestart(program: Command, context: CommandContext): void {
   const command = program
     .command('restart')
     .description('restart members, one at a time: drain, stop, start, wait until it serves')
-    .argument('[members...]', 'such as storage-1 or zookeeper-2; none with --rolling: all')
-    .option('--rolling', 'all members where none is named')
+    .argument('[members...]', 'such as storage-1 or zookeeper-2; with --rolling none')
+    .option('--rolling', 'all members')
     .option('--timeout <seconds>', 'longest time until one serves again', seconds, 60)
     .option('--json', 'print one JSON object at the end')
     .action((members: string[], options: RestartOptions) => {
       if (members.length === 0 && !options.rolling)
         command.error('error: name the members, or --rolling for all of them', { exitCode: 2 });
+      if (members.length > 0 && options.rolling)
+        command.error('error: --rolling is for all members; name some without it', { exitCode: 2 });
       return restart(context, members, options);
     });
   withExamples(command, [

@@ -13,6 +13,7 @@ import { makeDataCenterNetwork } from '../network/data-center-network.js';
 import type { PrivateNetwork } from '../network/private-network.js';
 import { bothReporters, logReporter } from '../reporter.js';
 import type { Reporter } from '../reporter.js';
+import { stateFolderFailure } from '../state-folder-failure.js';
 import { seconds } from './up.js';
 
 interface SuperviseOptions {
@@ -66,7 +67,8 @@ async function supervise(context: CommandContext, options: SuperviseOptions): Pr
     await run.stop();
     await network?.[Symbol.asyncDispose]();
     log.note('everything is stopped');
-  } catch (error) {
+  } catch (thrown) {
+    const error = stateFolderFailure(thrown, context.places.statePath) ?? thrown;
     const text = describeFailure(error, terminal.errorColours);
     // The log is that of the data center that runs.
     if (!isSecond(error)) log.warn(text);

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -7,6 +7,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 
 import { readArguments } from '../../runtime/arguments.js';
+import { makeFolder } from '../../runtime/made-folder.js';
 import type { CommandContext } from '../command-context.js';
 import { ExitCode, ExitRequest } from '../exit-codes.js';
 import { parseLatency, parseRate } from '../network/link-shape.js';
@@ -124,7 +125,7 @@ async function measureAndShow(
     terminal.note(`\n${taxFindings(rows)}\n${conditions}`);
   }
   const picture = path.resolve(options.picture ?? path.join(places.statePath, 'tax.svg'));
-  await mkdir(path.dirname(picture), { recursive: true });
+  await makeFolder(path.dirname(picture));
   await writeFile(picture, taxPicture(rows, conditions));
   terminal.note(`the picture is ${picture}`);
 }

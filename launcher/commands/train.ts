@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { InvalidArgumentError, Option } from 'commander';
@@ -7,6 +7,7 @@ import type { Command } from 'commander';
 import type { TrainRequest } from '../../protos/gen/fractory/v1/cnn.js';
 import { FractoryError, invalidArgument, messageOf } from '../../runtime/errors.js';
 import { failureData } from '../../runtime/failure-data.js';
+import { makeFolder } from '../../runtime/made-folder.js';
 import type { CommandContext } from '../command-context.js';
 import { ExitCode, ExitRequest } from '../exit-codes.js';
 import { checkPictureFile } from '../tax/picture-file.js';
@@ -142,7 +143,7 @@ function warnOf(terminal: CommandContext['terminal']): (error: unknown) => boole
 
 async function drawCurve(view: TrainingView, name: string, picture: string): Promise<boolean> {
   if (view.epochs.length === 0) return false;
-  await mkdir(path.dirname(picture), { recursive: true });
+  await makeFolder(path.dirname(picture));
   await writeFile(picture, learningCurve(`Training of ${name}`, view.epochs));
   return true;
 }

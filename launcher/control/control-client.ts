@@ -55,7 +55,7 @@ export class ControlClient implements Disposable {
       for await (const step of stream as AsyncIterable<RestartResponse>) yield step;
     } catch (error) {
       throw signal.aborted
-        ? cancelled('stopped; the restart under way is finished')
+        ? cancelled('stopped: the launcher finishes the restart under way and begins no other')
         : toFractoryError(error);
     } finally {
       signal.removeEventListener('abort', cancel);

@@ -1,5 +1,6 @@
 import { ProcessKind, ProcessState } from '../../protos/gen/fractory/v1/launcher.js';
 import type { LauncherProcess } from '../../protos/gen/fractory/v1/launcher.js';
+import { isPaused } from '../chaos/process-table.js';
 import type { MemberState } from '../health-probe.js';
 import type { KnownProcess } from '../member-status.js';
 import type { RunRecord } from '../run-file.js';
@@ -11,8 +12,15 @@ const STATES: ReadonlyMap<ProcessState, MemberState> = new Map([
   [ProcessState.DEAD, 'DEAD'],
 ]);
 
-/** The node processes of a launcher: as it says itself, or where it can't be asked, as it wrote down. */
+/** The node processes of a launcher: as it says itself, or where it can't be asked, as it wrote down; of those that stand still the kernel says it. */
 export async function knownNodes(record: RunRecord | undefined): Promise<KnownProcess[]> {
+  const nodes = await nodesOf(record);
+  return Promise.all(
+    nodes.map(async (node) => ((await isPaused(node)) ? { ...node, state: 'FROZEN' } : node)),
+  );
+}
+
+async function nodesOf(record: RunRecord | undefined): Promise<KnownProcess[]> {
   const written = (record?.processes ?? []).filter(({ kind }) => kind === 'node');
   if (record?.control === undefined) return written;
   using control = new ControlClient(record.control);

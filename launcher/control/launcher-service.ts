@@ -98,12 +98,13 @@ export class LauncherControl {
     const nodes = this.#parts.supervisor.nodes();
     const found = nodes.find((node) => node.name === name);
     if (found) return found;
-    const near = closest(name, [...nodes.map((node) => node.name), ...others]);
+    const known = [...nodes.map((node) => node.name), ...others].sort();
+    const near = closest(name, known);
     const hint = near === undefined ? '' : ` (did you mean ${near}?)`;
     throw new FractoryError(
       status.NOT_FOUND,
       'NOT_SUPERVISED',
-      `this launcher holds no node ${name}${hint}`,
+      `this launcher holds no node ${name}${hint}; there are ${known.join(', ')}`,
     );
   }
 }

@@ -7,8 +7,9 @@ import type { ProfileName } from '../../gossip/core/profile.js';
 import { DEFAULT_PORT } from '../../gossip/memberlist.js';
 import { addressText, endpointText, parseEndpoint } from '../../gossip/net/address.js';
 import type { Tags } from '../../gossip/serf/tags.js';
-import { Keyring } from '../../gossip/wire/keyring.js';
-import { invalidArgument, messageOf } from '../../runtime/errors.js';
+import { KeyringFile } from '../../gossip/serf/keyring-file.js';
+import { KEY_BYTES, Keyring } from '../../gossip/wire/keyring.js';
+import { invalidArgument, messageOf, systemCodeOf } from '../../runtime/errors.js';
 
 /** What the command line says. */
 export interface GossipFlags {
@@ -21,6 +22,7 @@ export interface GossipFlags {
   readonly profile: string;
   readonly key?: string;
   readonly keyFile?: string;
+  readonly keyring?: string;
   readonly plain?: boolean;
   readonly label?: string;
   readonly tag: readonly string[];
@@ -29,6 +31,8 @@ export interface GossipFlags {
 /** An agent to start. */
 export interface AgentPlan {
   readonly agent: AgentOptions;
+  /** The file of the keyring isn't there yet: it is to be made. */
+  readonly makesKeyring: boolean;
   readonly join: readonly string[];
   readonly http: { readonly host: string; readonly port: number; readonly token: string };
 }
@@ -39,12 +43,12 @@ const MIN_TOKEN = 16;
 export async function planAgent(flags: GossipFlags, hostName: string): Promise<AgentPlan> {
   const { advertise, label } = flags;
   const bind = endpointOf('--bind', flags.bind, DEFAULT_PORT);
-  const keyring = await keyringOf(flags);
+  const { keyring, isNew } = await keyringOf(flags);
   const host = textOf(bind.address);
   if (!keyring && !flags.plain && !isLoopback(host))
     throw invalidArgument(
       '--bind',
-      `${host} is reached from outside: give --key or --key-file, or --plain where anybody may say anything`,
+      `${host} is reached from outside: give --key, --key-file or --keyring, or --plain where anybody may say anything`,
     );
   return {
     agent: {
@@ -54,15 +58,16 @@ export async function planAgent(flags: GossipFlags, hostName: string): Promise<A
       ...(label === undefined ? {} : { label }),
       ...(advertise === undefined
         ? advertiseFor(host)
-        : { advertise: endpointText(endpointOf('--advertise', advertise, bind.port)) }),
+        : { advertise: endpointText(reachedAt('--advertise', advertise, bind.port)) }),
     },
+    makesKeyring: isNew,
     join: joinsOf(flags.join),
     http: httpOf(flags),
   };
 }
 
 function profileOf(name: string): ProfileName {
-  if (name in profiles) return name as ProfileName;
+  if (Object.hasOwn(profiles, name)) return name as ProfileName;
   throw invalidArgument('--profile', `is ${name}, expected ${Object.keys(profiles).join(', ')}`);
 }
 
@@ -72,23 +77,68 @@ function advertiseFor(host: string): Record<string, never> {
   throw invalidArgument('--advertise', `is needed with --bind ${host}: where do others reach it?`);
 }
 
-async function keyringOf({ key, keyFile }: GossipFlags): Promise<Keyring | undefined> {
+interface PlannedKeyring {
+  readonly keyring?: Keyring;
+  readonly isNew: boolean;
+}
+
+/** As Serf has it, what the keyring's file has goes before what is given: so both are refused, unless they say the same. */
+async function keyringOf(flags: GossipFlags): Promise<PlannedKeyring> {
+  const { given, flag } = await givenKeys(flags);
+  if (flags.keyring === undefined)
+    return given ? { keyring: new Keyring(given), isNew: false } : { isNew: false };
+  const file = new KeyringFile(flags.keyring);
+  const kept = await file.read();
+  const keys = kept ?? given;
+  if (!keys) {
+    const why = `${flags.keyring} does not exist: give it its first key with --key`;
+    throw invalidArgument('--keyring', why);
+  }
+  if (kept && given && !isSame(kept, given)) {
+    const why = `differs from what is in ${file.path}: leave ${flag} out, or remove that file`;
+    throw invalidArgument(flag, why);
+  }
+  return { keyring: new Keyring(keys, file.keep), isNew: kept === undefined };
+}
+
+function isSame(some: readonly Uint8Array[], others: readonly Uint8Array[]): boolean {
+  return some.length === others.length && some.every((key, at) => sameBytes(key, others[at]));
+}
+
+function sameBytes(one: Uint8Array, other: Uint8Array | undefined): boolean {
+  return other !== undefined && Buffer.compare(one, other) === 0;
+}
+
+async function givenKeys({
+  key,
+  keyFile,
+}: GossipFlags): Promise<{ given: readonly Buffer[] | undefined; flag: string }> {
   if (key !== undefined && keyFile !== undefined)
     throw invalidArgument('--key', 'and --key-file are both given');
-  if (keyFile === undefined) return key === undefined ? undefined : new Keyring(keysIn(key));
+  if (keyFile === undefined)
+    return { given: key === undefined ? undefined : keysIn('--key', key), flag: '--key' };
+  let text: string;
   try {
-    return new Keyring(keysIn(await readFile(keyFile, 'utf8')));
+    text = await readFile(keyFile, 'utf8');
   } catch (error) {
-    throw invalidArgument('--key-file', `${keyFile}: ${messageOf(error)}`);
+    const why =
+      systemCodeOf(error) === 'ENOENT' ? 'does not exist' : `can't be read: ${messageOf(error)}`;
+    throw invalidArgument('--key-file', `${keyFile} ${why}`);
   }
+  return { given: keysIn('--key-file', text), flag: '--key-file' };
 }
 
 /** Base64, as Serf has them; the first one encrypts. */
-function keysIn(text: string): Buffer[] {
+function keysIn(flag: string, text: string): Buffer[] {
   const words = text.split(/[\s,]+/).filter((word) => word !== '');
+  if (words.length === 0) throw invalidArgument(flag, 'has no key; serf keygen makes one');
+  if (!words.every((word) => /^[A-Za-z0-9+/]+={0,2}$/.test(word)))
+    throw invalidArgument(flag, 'is not base64; serf keygen makes one');
   return words.map((word) => {
-    if (/^[A-Za-z0-9+/]+={0,2}$/.test(word)) return Buffer.from(word, 'base64');
-    throw invalidArgument('--key', 'is not base64; serf keygen makes one');
+    const key = Buffer.from(word, 'base64');
+    if (KEY_BYTES.has(key.length)) return key;
+    const bytes = `${String(key.length)} bytes, expected 16, 24 or 32`;
+    throw invalidArgument(flag, `has a key of ${bytes}; serf keygen makes one`);
   });
 }
 
@@ -102,9 +152,18 @@ function tagsOf(given: readonly string[]): Tags {
   return Object.fromEntries(tags);
 }
 
-function joinsOf(text = ''): string[] {
+function joinsOf(text: string | undefined): string[] {
+  if (text === undefined) return [];
   const addresses = text.split(',').filter((one) => one.trim() !== '');
-  return addresses.map((one) => endpointText(endpointOf('--join', one, DEFAULT_PORT)));
+  if (addresses.length === 0) throw invalidArgument('--join', 'names nobody');
+  return addresses.map((one) => endpointText(reachedAt('--join', one, DEFAULT_PORT)));
+}
+
+/** Where somebody is reached: port 0 is none. */
+function reachedAt(flag: string, text: string, defaultPort: number): Endpoint {
+  const endpoint = endpointOf(flag, text, defaultPort);
+  if (endpoint.port > 0 || defaultPort === 0) return endpoint;
+  throw invalidArgument(flag, `is ${JSON.stringify(text)}: nobody is reached at port 0`);
 }
 
 function httpOf({ http, token = '' }: GossipFlags): AgentPlan['http'] {
@@ -125,7 +184,10 @@ function endpointOf(flag: string, text: string, defaultPort: number): Endpoint {
   try {
     return parseEndpoint(text, defaultPort);
   } catch {
-    throw invalidArgument(flag, `is ${JSON.stringify(text)}, expected IP-ADDRESS:PORT`);
+    throw invalidArgument(
+      flag,
+      `is ${JSON.stringify(text)}, expected IP-ADDRESS:PORT, the port up to 65535`,
+    );
   }
 }
 

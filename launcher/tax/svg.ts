@@ -31,16 +31,14 @@ export function text(x: number, y: number, content: string, style: TextStyle = {
 export interface LineStyle {
   readonly colour: string;
   readonly width?: number;
-  readonly dashes?: string;
 }
 
 type Point = readonly [x: number, y: number];
 
 /** A line through points. */
-export function line(points: readonly Point[], { colour, width = 1, dashes }: LineStyle): string {
+export function line(points: readonly Point[], { colour, width = 1 }: LineStyle): string {
   const path = points.map(([x, y]) => `${place(x)},${place(y)}`).join(' ');
-  const dashed = dashes === undefined ? '' : ` stroke-dasharray="${dashes}"`;
-  return `<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="${String(width)}"${dashed}/>`;
+  return `<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="${String(width)}"/>`;
 }
 
 export function dot([x, y]: Point, colour: string): string {

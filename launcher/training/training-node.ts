@@ -22,8 +22,6 @@ export interface TrainingNodeOptions {
   readonly id: string;
   readonly address: string;
   readonly security: SecurityConfig;
-  /** A node that says nothing for so long is asked whether it lives, ms. Default 10,000. */
-  readonly silenceMs?: number;
 }
 
 /** Longest upload, ms. */
@@ -31,6 +29,7 @@ const UPLOAD_TIMEOUT_MS = 600_000;
 const DESCRIBE_TIMEOUT_MS = 10_000;
 /** For a node that doesn't tell its limit: it tells of each file itself. */
 const MAX_IMAGE_BYTES = 1024 ** 3;
+/** A node that says nothing for so long is asked whether it lives. */
 const SILENCE_MS = 10_000;
 const PROBE_TIMEOUT_MS = 5000;
 
@@ -120,7 +119,7 @@ export class TrainingNode implements Disposable {
     scope.signal.addEventListener('abort', () => {
       stream.cancel();
     });
-    const watch = new SilenceWatch(this.#options.silenceMs ?? SILENCE_MS, async () => {
+    const watch = new SilenceWatch(SILENCE_MS, async () => {
       const state = await this.#probe.check(this.#options.address, PROBE_TIMEOUT_MS);
       if (state === 'UNREACHABLE') scope.abort(this.#lost('it does not answer'));
     });

@@ -1,4 +1,4 @@
-import { Server, ServerCredentials, status } from '@grpc/grpc-js';
+import { Server, status } from '@grpc/grpc-js';
 import type { ServerWritableStream } from '@grpc/grpc-js';
 
 import { DataCenter } from '../../applications/sdk/data-center.js';
@@ -20,6 +20,7 @@ import type {
 import { toStatus } from '../../protos/status.js';
 import { integerValue } from '../../protos/values.js';
 import { FractoryError, unavailable } from '../../runtime/errors.js';
+import { serveOnLoopback } from '../loopback-server.js';
 import { assert, rejects, suite } from '../suite.js';
 
 type RunCall = ServerWritableStream<RunRequest, RunResponse>;
@@ -62,12 +63,7 @@ async function answering(run: (call: RunCall, turn: number) => void, options: An
     done(null, { budgetMs: 7, steps: [plannedAdd] });
   };
   server.addService(ApplicationServiceService, { run: serve, cancel, plan });
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
-      if (error) reject(error);
-      else resolve(bound);
-    });
-  });
+  const port = await serveOnLoopback(server);
   const dataCenter = new DataCenter({
     ...{ application: 'test', credentials: { mode: 'open' } },
     applicationNodes: [`127.0.0.1:${String(port)}`],
@@ -125,6 +121,25 @@ suite('data center, as applications see it', (test) => {
     await node.dataCenter.run(flow);
     assert.is(ids.length, 2);
     assert.is(ids[0], ids[1]);
+  });
+
+  test('who gives up says what a node said, and that nobody answered only where that is so', async () => {
+    using node = await answering((call) => {
+      call.emit('error', toStatus(unavailable('BLOCK_UNREACHABLE', 'block-1 can not be reached')));
+    });
+    const run = node.dataCenter.run(flow, { durable: true, budgetMs: 300 });
+    const { message } = await rejects(run, FractoryError, { reason: 'BLOCK_UNREACHABLE' });
+    assert.match(message, /^block-1 can not be reached; it was tried for 0\.3 s; /);
+    const nobody = new DataCenter({
+      ...{ application: 'test', credentials: { mode: 'open' } },
+      applicationNodes: ['127.0.0.1:1'],
+    });
+    const silent = await rejects(nobody.run(flow, { durable: true, budgetMs: 300 }), FractoryError);
+    assert.match(
+      silent.message,
+      /^the data center did not answer for 0\.3 s: its address no longer/,
+    );
+    nobody.close();
   });
 
   test('what is sent again is the same run with what is left of its time', async () => {

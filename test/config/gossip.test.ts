@@ -16,19 +16,21 @@ suite('configuration of gossip', (test) => {
   test('nobody gossips unless it is switched on', async () => {
     await using folder = await IniFolder.create(STORAGE);
     assert.is((await folder.load()).gossip, undefined);
-    assert.equal((await folder.load({ FRACTORY_GOSSIP_ENABLED: 'true' })).gossip, {
+    const { gossip, places } = await folder.load({ FRACTORY_GOSSIP_ENABLED: 'true' });
+    assert.equal(gossip, {
       ...{ join: [], profile: 'fast', port: 0, keys: [] },
+      keyring: path.join(places.statePath, 'gossip-keyring.json'),
     });
   });
 
   test('every key is read', async () => {
     await using folder = await ini(
       ...['enabled = true', 'profile = lan', 'port = 7946', `key = ${KEY}, ${SHORT}`],
-      'join = 10.0.0.5:7946, [::1]:7947',
+      ...['join = 10.0.0.5:7946, [::1]:7947', 'keyring = keys/changed.json'],
     );
     assert.equal((await folder.load()).gossip, {
       ...{ join: ['10.0.0.5:7946', '[::1]:7947'], profile: 'lan', port: 7946 },
-      keys: [KEY, SHORT],
+      ...{ keys: [KEY, SHORT], keyring: path.join(folder.root, 'keys/changed.json') },
     });
   });
 

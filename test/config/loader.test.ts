@@ -204,6 +204,23 @@ suite('configuration', (test) => {
     );
   });
 
+  test('a file is not blamed for what stands in the environment alone', async () => {
+    await using folder = await IniFolder.create(STORAGE);
+    const environment = { FRACTORY_ZOOKEEPER_SERVERS: '2', FRACTORY_ZOOKEPER_TICK_MS: '5' };
+    const { message } = await rejects(folder.load(environment), FractoryError);
+    assert.match(message, /^the configuration in the environment has 2 problems:\n/);
+    const file = await IniFolder.create(`${STORAGE}instances = -1`);
+    const both = await rejects(file.load(environment), FractoryError);
+    assert.match(both.message, /data_center\.ini has 3 problems:\n/);
+    await file[Symbol.asyncDispose]();
+  });
+
+  test('a name of a controller is explained also where the file has none', async () => {
+    await using folder = await IniFolder.create('[Controllers]\ncontroller_names = a\n');
+    const { message } = await rejects(folder.load(), FractoryError);
+    assert.match(message, /expected a section \[a\] in the file, which has none of a controller/);
+  });
+
   test('a header that is not whole hides no other problem', async () => {
     await using folder = await IniFolder.create(`${STORAGE}[ZooKeeper\nservers = 2\ntick_sm = 5`);
     const { message } = await rejects(folder.load(), FractoryError, { reason: 'BAD_CONFIG' });

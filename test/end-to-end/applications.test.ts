@@ -159,6 +159,8 @@ suite('the applications', (test) => {
       const nobody = path.join(dataCenter.folder, 'nobody.png');
       const text = path.join(dataCenter.folder, 'text.png');
       await writeFile(text, 'no picture at all');
+      const empty = path.join(dataCenter.folder, 'empty');
+      await mkdir(empty);
       const rows: readonly (readonly [string[], number, RegExp])[] = [
         [
           ['image-predictoin'],
@@ -180,6 +182,7 @@ suite('the applications', (test) => {
         [['template', '--n', '-1'], 1, /negative.*step factorial-1 on math-1/],
         [['image-gallery', '--images', nobody], 3, /^error: there is no local .*nobody\.png/],
         [['image-gallery', '--images', text], 2, /^error: .*text\.png is no folder/],
+        [['image-gallery', '--images', empty], 3, /^error: .*empty has no picture/],
         [['image-gallery', '--parallelism', '0'], 2, /expected 1 to 64, found 0/],
         [['image-gallery', '--client', 'nobody'], 3, /no picture of nobody; --images FOLDER/],
         [['ensemble', '--image', text, '--weights=-1,1'], 2, /each 0 or more.*found -1,1/],

@@ -96,7 +96,7 @@ suite('./datacenter chaos', (test) => {
     async () => {
       const dataCenter = await shared.get();
       const unknown = await dataCenter.run('chaos', 'kill', 'storage-9');
-      assert.is(unknown.code, 2);
+      assert.is(unknown.code, 3);
       assert.match(unknown.stderr, /did you mean storage-/);
       const links = await dataCenter.run('chaos', 'partition', 'math-1', '--no-load');
       assert.is(links.code, 1);

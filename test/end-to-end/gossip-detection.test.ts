@@ -1,10 +1,10 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 
-import type { MemberStatus } from '../../launcher/member-status.js';
 import { assert, suite } from '../suite.js';
 import { freeze } from './frozen-member.js';
 import type { TimedRun } from './frozen-member.js';
+import { gossipOf, gossipStatusWhen } from './gossip-status.js';
 import { LiveDataCenter } from './live-data-center.js';
 
 const timeoutMs = 120_000;
@@ -22,30 +22,10 @@ const SLOW_MS = 700;
 /** By then nobody is sent to a frozen member any more: detection takes 1 to 1.5 s, the rest is for a busy machine. */
 const DETECTED_MS = 2500;
 
-interface WithGossip {
-  readonly members: readonly MemberStatus[];
-  readonly gossip: { readonly answered: number; readonly differences: readonly string[] };
-}
-
 const slow = (runs: readonly TimedRun[]): readonly TimedRun[] =>
   runs.filter(({ tookMs }) => tookMs > SLOW_MS);
 const textOf = (runs: readonly TimedRun[]): string =>
   runs.map(({ begunMs, tookMs }) => `${begunMs.toFixed(0)} ms: ${tookMs.toFixed(0)} ms`).join(', ');
-
-async function statusWhen(
-  dataCenter: LiveDataCenter,
-  isSo: (status: WithGossip) => boolean,
-  signal: AbortSignal,
-): Promise<WithGossip> {
-  for (;;) {
-    const status = await dataCenter.json<WithGossip>('status');
-    if (isSo(status)) return status;
-    if (signal.aborted) throw new Error(JSON.stringify(status));
-  }
-}
-
-const gossipOf = ({ members }: WithGossip, id: string): string | undefined =>
-  members.find((member) => member.id === id)?.gossip;
 
 suite('a member that is frozen', (test) => {
   test(
@@ -77,7 +57,7 @@ suite('a member that is frozen', (test) => {
     async ({ signal }) => {
       const one = { ...GOSSIP, FRACTORY_ZOOKEEPER_SERVERS: '1' };
       await using dataCenter = await LiveDataCenter.up(one);
-      const serving = await statusWhen(
+      const serving = await gossipStatusWhen(
         dataCenter,
         ({ members }) => members.every(({ gossip }) => gossip === 'alive'),
         signal,
@@ -87,7 +67,7 @@ suite('a member that is frozen', (test) => {
       assert.is(key.mode & 0o777, 0o600);
       const { pid } = await dataCenter.member('math-2');
       process.kill(pid, 'SIGSTOP');
-      const frozen = await statusWhen(
+      const frozen = await gossipStatusWhen(
         dataCenter,
         (status) => gossipOf(status, 'math-2') === 'dead' && status.gossip.answered === 2,
         signal,
@@ -101,14 +81,14 @@ suite('a member that is frozen', (test) => {
       assert.match(stdout, /math-2 .* UNREACHABLE +dead\n/);
       assert.match(stderr, /gossip holds math-2 dead for/);
       process.kill(pid, 'SIGCONT');
-      const back = await statusWhen(
+      const back = await gossipStatusWhen(
         dataCenter,
         (status) => gossipOf(status, 'math-2') === 'alive',
         signal,
       );
       assert.equal(back.gossip.differences, []);
       process.kill(pid, 'SIGKILL');
-      await statusWhen(
+      await gossipStatusWhen(
         dataCenter,
         ({ members, gossip }) =>
           members.length === 3 &&

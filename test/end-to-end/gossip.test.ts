@@ -59,7 +59,7 @@ suite('the edge agent as a command', (test) => {
     async () => {
       const { code, stderr } = await gossip('--bind', '0.0.0.0:7946').ended;
       assert.is(code, 2);
-      assert.match(stderr, /give --key or --key-file/);
+      assert.match(stderr, /give --key, --key-file or --keyring/);
     },
     { timeoutMs: 30_000 },
   );

@@ -128,6 +128,8 @@ suite('members that leave in good order', (test) => {
       const { id, pid, state, address } = await dataCenter.member(leader.id);
       assert.equal([id, pid, state, address], [leader.id, leader.pid, 'DRAINED', '']);
       assert.is.not((await dataCenter.leader('storage')).id, leader.id);
+      const again = await dataCenter.run('drain', leader.id);
+      assert.match(again.stderr, /^storage-\d is drained already; .*restart storage-\d brings/);
       await dataCenter.ok('restart', leader.id);
       assert.is((await dataCenter.member(leader.id)).state, 'SERVING');
       await stream.stop();

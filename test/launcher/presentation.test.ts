@@ -2,11 +2,12 @@ import { callHints } from '../../launcher/call-hints.js';
 import { coloursFor } from '../../launcher/colours.js';
 import { mergeLines } from '../../launcher/log-merge.js';
 import { LogPainter } from '../../launcher/log-painter.js';
-import { memberTable } from '../../launcher/member-status.js';
+import { describeMember, memberTable } from '../../launcher/member-status.js';
 import type { MemberStatus } from '../../launcher/member-status.js';
 import { stopStages } from '../../launcher/stop-order.js';
 import { formatTable } from '../../launcher/table.js';
 import { readTerminal } from '../../config/terminal.js';
+import { member } from '../controllers/kernel/member-list.js';
 import { assert, suite } from '../suite.js';
 
 const math: MemberStatus = {
@@ -61,8 +62,19 @@ suite('tables', (test) => {
     const curl = 'node_modules/.bin/buf curl --protocol grpc --http2-prior-knowledge';
     assert.equal(callHints(members, { mode: 'open' }, 'buf'), [
       `${curl} --list-services http://127.0.0.1:5002`,
-      `${curl} -d '{}' http://127.0.0.1:5001/fractory.v1.StorageService/List`,
+      `${curl} -d '{"client": "admin"}' http://127.0.0.1:5001/fractory.v1.StorageService/List`,
     ]);
+  });
+});
+
+suite('a member as status describes it', (test) => {
+  test('tells where it gossips, if it does', () => {
+    const silent = member('math-1');
+    const gossiping = member('math-2', { gossipAddress: '127.0.0.1:7946' });
+    const members = [silent, gossiping];
+    const [one, other] = members.map((each) => describeMember(each, members, 'SERVING'));
+    assert.not.ok(one && 'gossipAddress' in one);
+    assert.is(other?.gossipAddress, '127.0.0.1:7946');
   });
 });
 

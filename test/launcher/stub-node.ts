@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { Server } from '@grpc/grpc-js';
 
 import { readNodeConfig } from '../../config/node.js';
 import {
@@ -13,6 +13,7 @@ import type { HealthCheckResponse } from '../../protos/gen/grpc/health/v1/health
 import { createLogger } from '../../runtime/logger.js';
 import { createCoordinator } from '../../zookeeper/create.js';
 import { settings } from './stub-settings.js';
+import { serveOnLoopback } from '../loopback-server.js';
 
 /** The least that a launcher takes for a node: it registers, is SERVING, and stops at SIGTERM and at the end of its input. */
 const config = await readNodeConfig(settings);
@@ -50,12 +51,7 @@ server.addService(HealthService, {
     callback(null, { status: ServingStatus.SERVING });
   },
 });
-const port = await new Promise<number>((resolve, reject) => {
-  server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
-    if (error) reject(error);
-    else resolve(bound);
-  });
-});
+const port = await serveOnLoopback(server);
 await coordinator.start(30_000);
 await coordinator.register({
   ...{

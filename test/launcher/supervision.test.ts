@@ -1,6 +1,7 @@
 import { Ensemble } from '../../zookeeper/ensemble.js';
 import type { MemberStatus } from '../../launcher/member-status.js';
 import { isRunning } from '../../launcher/process-identity.js';
+import { sleep } from '../../runtime/deadline.js';
 import { assert, suite } from '../suite.js';
 import { allGone, StubDataCenter } from './stub-data-center.js';
 
@@ -81,6 +82,27 @@ suite('supervision', (test) => {
       const { code, stderr } = await again.ended;
       assert.is(code, 0);
       assert.match(stderr, /the launcher before \(pid \d+\) was killed/);
+    },
+    { timeoutMs: 30_000 },
+  );
+
+  test(
+    'Ctrl-C at down ends the waiting; the stop goes on, and commands say that there is one',
+    async () => {
+      await using dataCenter = await StubDataCenter.create({ math: { behaviour: 'deaf' } });
+      const up = dataCenter.start('up');
+      await up.said(UP);
+      const down = dataCenter.start('down');
+      await down.said('stopping the data center');
+      while ((await dataCenter.record()).phase !== 'stopping') await sleep(5);
+      const status = await dataCenter.run('status');
+      assert.is(status.code, 5);
+      assert.match(status.stderr, /^error: the data center in .* is being stopped \(pid \d+\)/);
+      down.process.kill('SIGINT');
+      const { code, stderr } = await down.ended;
+      assert.is(code, 130);
+      assert.match(stderr, /it goes on stopping in the background/);
+      assert.match((await up.ended).stderr, /everything is stopped/);
     },
     { timeoutMs: 30_000 },
   );
@@ -203,7 +225,9 @@ suite('supervision', (test) => {
       await up.said('stub is deaf');
       const startMs = performance.now();
       up.process.kill('SIGINT');
-      assert.is((await up.ended).code, 130);
+      const { code, stderr } = await up.ended;
+      assert.is(code, 130);
+      assert.match(stderr, /ended at once; the next .*up or down tidies up/);
       assert.ok(performance.now() - startMs < 2000);
       await allGone(processes, signal);
     },

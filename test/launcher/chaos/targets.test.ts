@@ -1,3 +1,5 @@
+import { status } from '@grpc/grpc-js';
+
 import { targetsOf } from '../../../launcher/chaos/targets.js';
 import type { Population } from '../../../launcher/chaos/targets.js';
 import { FractoryError } from '../../../runtime/errors.js';
@@ -43,7 +45,7 @@ suite('whom a command means', (test) => {
 
   test('nobody else, with a hint', async () => {
     const { message } = await rejects(names('storag-1'), FractoryError, {
-      reason: 'UNKNOWN_MEMBER',
+      ...{ code: status.NOT_FOUND, reason: 'UNKNOWN_MEMBER' },
     });
     assert.match(message, /did you mean storage-1\?/);
     await rejects(names('leader:block'), FractoryError, { reason: 'NO_LEADER' });

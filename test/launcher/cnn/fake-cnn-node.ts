@@ -1,4 +1,4 @@
-import { Server, ServerCredentials, status } from '@grpc/grpc-js';
+import { Server, status } from '@grpc/grpc-js';
 import type { sendUnaryData, ServerUnaryCall, UntypedHandleCall } from '@grpc/grpc-js';
 
 import { CnnServiceService } from '../../../protos/gen/fractory/v1/cnn.js';
@@ -14,6 +14,7 @@ import type { CnnMember } from '../../../launcher/cnn/members.js';
 import { NodeCalls } from '../../../launcher/node-calls.js';
 import { toStatus } from '../../../protos/status.js';
 import type { FractoryError } from '../../../runtime/errors.js';
+import { serveOnLoopback } from '../../loopback-server.js';
 
 export interface FakeBehaviour {
   /** Label of a picture, or a throw. Default: the text of the picture. */
@@ -79,12 +80,7 @@ export class FakeCnnNode implements AsyncDisposable {
         limits: { max_image_bytes: BigInt(own.#behaviour.maxImageBytes ?? 1024) },
       })),
     });
-    const port = await new Promise<number>((resolve, reject) => {
-      server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
-        if (error) reject(error);
-        else resolve(bound);
-      });
-    });
+    const port = await serveOnLoopback(server);
     node = new FakeCnnNode(id, server, port, behaviour);
     return node;
   }

@@ -1,11 +1,16 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
+import { knownNodes } from '../../../launcher/control/known-nodes.js';
 import { restartOrder } from '../../../launcher/control/restart-order.js';
 import { Roster } from '../../../launcher/control/roster.js';
 import { removeLeftSocket, socketPlace } from '../../../launcher/control/socket-path.js';
 import { withPreferredPort } from '../../../launcher/node-commands.js';
+import type { RunRecord } from '../../../launcher/run-file.js';
+import { sleep } from '../../../runtime/deadline.js';
 import { assert, suite } from '../../suite.js';
 import { member, MemberList } from '../../controllers/kernel/member-list.js';
 
@@ -15,6 +20,11 @@ async function folder(...below: string[]): Promise<{ readonly path: string } & A
   await mkdir(whole, { recursive: true });
   return { path: whole, [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true }) };
 }
+
+const NOTHING: RunRecord = {
+  ...{ launcher: { pid: 1, startTime: '' }, phase: 'serving', detached: false, dataCenter: 'x' },
+  ...{ configFile: '/x.ini', coordinator: '', startedAt: '', processes: [] },
+};
 
 const exists = (file: string): Promise<boolean> =>
   stat(file).then(
@@ -65,6 +75,23 @@ suite('parts of the control channel', (test) => {
     await removeLeftSocket(file);
     assert.ok(await exists(file));
   });
+
+  test(
+    'a node that stands still is told from one that starts',
+    async () => {
+      const child = spawn('sleep', ['60']);
+      const pid = child.pid ?? 0;
+      const processes = [{ name: 'math-1', kind: 'node' as const, pid, startTime: '' }];
+      const states = async () =>
+        (await knownNodes({ ...NOTHING, processes })).map(({ state }) => state);
+      assert.equal(await states(), [undefined]);
+      child.kill('SIGSTOP');
+      while ((await states())[0] !== 'FROZEN') await sleep(5);
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    },
+    { skip: process.platform !== 'linux' && 'only Linux has /proc' },
+  );
 
   test('a node has the port of its life before again, unless its port is fixed', () => {
     const command = {

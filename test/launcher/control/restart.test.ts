@@ -107,7 +107,8 @@ suite('restarting members', (test) => {
       await node.said('the log of the node follows');
       for (const [args, code, text] of [
         [[], 2, /name the members, or --rolling/],
-        [['mth-1'], 3, /holds no node mth-1 \(did you mean math-1\?\)/],
+        [['math-1', '--rolling'], 2, /--rolling is for all members/],
+        [['mth-1'], 3, /holds no node mth-1 \(did you mean math-1\?\); there are math-1\n/],
         [['math-2'], 1, /math-2 was started by hand .*: others can't restart it/],
       ] as const) {
         const result = await dataCenter.run('restart', ...args);

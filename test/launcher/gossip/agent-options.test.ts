@@ -36,19 +36,53 @@ suite('options of the edge agent', (test) => {
     assert.equal(agent.keyring?.keys, [first, second]);
   });
 
+  test('a keyring that is there is what counts, and whatever says otherwise is refused', async () => {
+    await using folder = await temporaryFolder();
+    const keyring = path.join(folder.path, 'keyring.json');
+    const [first, second] = [randomBytes(16), randomBytes(32)];
+    const [key, other] = [first.toString('base64'), second.toString('base64')];
+    const made = await planAgent({ ...flags, keyring, key }, 'machine');
+    assert.ok(made.makesKeyring);
+    await made.agent.keyring?.keep();
+    const again = await planAgent({ ...flags, keyring, key }, 'machine');
+    assert.not.ok(again.makesKeyring);
+    await again.agent.keyring?.add(second);
+    const { agent } = await planAgent({ ...flags, keyring }, 'machine');
+    assert.equal(agent.keyring?.keys, [first, second]);
+    for (const given of [key, other]) {
+      const error = await rejects(planAgent({ ...flags, keyring, key: given }, 'machine'), Error);
+      assert.match(
+        error.message,
+        /--key: differs from what is in .*keyring\.json: leave --key out/,
+      );
+    }
+    const bound = { ...flags, bind: '10.0.0.1:7946', keyring };
+    assert.is((await planAgent(bound, 'machine')).agent.bind, '10.0.0.1');
+    await writeFile(keyring, '["AAAA"]');
+    const error = await rejects(planAgent({ ...flags, keyring }, 'machine'), Error);
+    assert.match(error.message, /key 1 of 1 has 3 bytes/);
+  });
+
   test('what can not be, or would be open to all, is refused with what to do', async () => {
     const key = randomBytes(16).toString('base64');
     for (const [bad, expected] of [
-      [{ bind: '0.0.0.0:7946' }, /give --key or --key-file/],
+      [{ bind: '0.0.0.0:7946' }, /give --key, --key-file or --keyring/],
       [{ bind: '0.0.0.0:7946', key }, /--advertise/],
       [{ bind: 'localhost:7946' }, /expected IP-ADDRESS:PORT/],
+      [{ bind: '127.0.0.1:99999' }, /--bind: is "127.0.0.1:99999", .* the port up to 65535/],
+      [{ advertise: '10.0.0.1:0' }, /--advertise: .* nobody is reached at port 0/],
+      [{ join: '10.0.0.1:0' }, /--join: .* nobody is reached at port 0/],
+      [{ join: ', ,' }, /--join: names nobody/],
       [{ http: '10.0.0.1:80' }, /give a --token/],
       [{ http: '10.0.0.1:80', token: 'short' }, /at least 16/],
       [{ profile: 'moon' }, /expected lan, wan, local/],
+      [{ profile: 'toString' }, /expected lan, wan, local/],
       [{ tag: ['a'] }, /expected KEY=VALUE/],
       [{ key: 'not base64!' }, /is not base64/],
-      [{ key: 'AAAA' }, /has 3 bytes/],
-      [{ keyFile: '/nowhere/at/all' }, /nowhere/],
+      [{ key: 'AAAA' }, /--key: has a key of 3 bytes, expected 16, 24 or 32/],
+      [{ key: '' }, /--key: has no key/],
+      [{ keyFile: '/nowhere/at/all' }, /--key-file: \/nowhere\/at\/all does not exist/],
+      [{ keyring: '/nowhere/at/all' }, /--keyring: .* does not exist: give it its first key/],
     ] as const) {
       const error = await rejects(planAgent({ ...flags, ...bad }, 'machine'), Error);
       assert.match(error.message, expected);

@@ -1,81 +1,66 @@
+import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { connect } from 'node:net';
-import { PerformanceObserver } from 'node:perf_hooks';
+import { fileURLToPath } from 'node:url';
 
-import { lan } from '../gossip/core/profile.js';
-import { Memberlist } from '../gossip/memberlist.js';
-import { endpointText } from '../gossip/net/address.js';
-import { encodeHeader, encodeMember } from '../gossip/wire/push-pull.js';
-import { RawWriter } from '../gossip/wire/raw-writer.js';
+import { encodingState } from '../gossip/serf/state.js';
 import { encodeTags } from '../gossip/serf/tags.js';
 import { Keyring } from '../gossip/wire/keyring.js';
+import { encodeHeader, encodeMember } from '../gossip/wire/push-pull.js';
+import { RawWriter } from '../gossip/wire/raw-writer.js';
 import { sealStream } from '../gossip/wire/stream.js';
-
-import { sleep } from '../runtime/deadline.js';
+import type { ExchangeRow, ExchangeTask } from './gossip-exchange-process.js';
+import type { Turn } from './event-loop-turns.js';
+import { askedOf, parsedFlags, wholeOf } from './flags.js';
+import { median } from './statistics.js';
 
 /**
- * How long an exchange of many members holds the event loop: of the one who joins and hears all for the first time, and of the one who answers. In one process, one after
- * the other, so that each figure is of one side: a stall is the time between two turns of a timer that wants one each millisecond. Beside it stands what this process computed
- * meanwhile: on a machine that others use too, only that tells the work from the waiting.
+ * How long an exchange of many members holds the event loop at a time: of the one who joins and hears all for the first time, and of both sides in one process. Each round is a
+ * process of its own: its first exchange is that of a process that has just begun, in which no code is compiled; then come warm ones. Of a turn
+ * stands what the thread computed in it, its share of collecting garbage included, and how long it lasted, with what it waited for processors that others had and for those that
+ * collect garbage with it: on a machine that others use too, only the former tells the work from the waiting.
  */
-const MEMBERS = Number(process.argv[2] ?? 10_000);
-const ROUNDS = 5;
+const HELP = `How long an exchange of many members holds the event loop at a time.
 
-/** What this process computed so far, ms; of its threads, those that collect garbage compute too. */
-function computedMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
+  node dist/bench/gossip-exchange.js [MEMBERS] [PROCESSES]      default 10000 5`;
+const [MEMBERS, PROCESSES] = askedOf(HELP, (argv) => {
+  const [members, processes] = parsedFlags(argv, {}, true).positionals;
+  return [
+    wholeOf('MEMBERS', members, [1, 1_000_000], 10_000),
+    wholeOf('PROCESSES', processes, [1, 1000], 5),
+  ] as const;
+});
+const WARM_ROUNDS = 3;
+const MOST_MS = 5;
 
-class Turns {
-  #last = performance.now();
-  #lastComputed = computedMs();
-  readonly #stalls: number[] = [];
-  readonly #computed: number[] = [];
-  readonly #timer = setInterval(() => {
-    this.#look();
-  }, 1);
+const arms = [
+  { arm: 'no key', key: undefined, serf: false },
+  { arm: 'key', key: randomBytes(32), serf: false },
+  { arm: "key, Serf's state", key: randomBytes(32), serf: true },
+] as const;
 
-  #look(): void {
-    const now = performance.now();
-    const computed = computedMs();
-    this.#stalls.push(now - this.#last);
-    this.#computed.push(computed - this.#lastComputed);
-    this.#last = now;
-    this.#lastComputed = computed;
-  }
-
-  get longest(): string {
-    return [this.#computed, this.#stalls]
-      .map((all) =>
-        [...all]
-          .sort((a, b) => b - a)
-          .slice(0, 3)
-          .map((ms) => ms.toFixed(1))
-          .join(', '),
-      )
-      .join(' | ');
-  }
-
-  stop(): void {
-    this.#look();
-    clearInterval(this.#timer);
+/** All that is taken of a generator. */
+function finished<T>(steps: Generator<undefined, T>): T {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
   }
 }
-
-const collections: { ms: number }[] = [];
-new PerformanceObserver((list) => {
-  for (const entry of list.getEntries()) collections.push({ ms: entry.duration });
-}).observe({ entryTypes: ['gc'] });
 
 /** All members, as one who knows them says it. */
-function everybody(): Uint8Array {
+function everybody({ key, serf }: (typeof arms)[number]): Uint8Array {
+  const names = Array.from({ length: MEMBERS }, () => `edge-${randomBytes(5).toString('hex')}`);
+  const statusTimes = new Map(names.map((name, at) => [name, at % 50]));
+  const state = { time: 60, statusTimes, left: [], eventTime: 1, events: [], queryTime: 1 };
+  const userState = serf
+    ? finished(encodingState({ ...state, ours: new Uint8Array() }))
+    : new Uint8Array();
   const writer = new RawWriter().byte(6);
-  writer.bytes(encodeHeader({ members: MEMBERS, userStateBytes: 0, join: true }));
-  for (let at = 0; at < MEMBERS; at++)
+  const userStateBytes = userState.length;
+  writer.bytes(encodeHeader({ members: MEMBERS, userStateBytes, join: true }));
+  for (const [at, name] of names.entries())
     writer.bytes(
       encodeMember({
-        ...{ name: `edge-${randomBytes(5).toString('hex')}`, incarnation: 1 + (at % 7) },
+        ...{ name, incarnation: 1 + (at % 7) },
         ...{ address: Uint8Array.of(127, 1, at >> 8, at & 255), port: 7946, state: 'alive' },
         meta: encodeTags({
           id: String(at),
@@ -83,54 +68,67 @@ function everybody(): Uint8Array {
           zone: `z${String(at % 9)}`,
           role: 'cache',
         }),
-        versions: Uint8Array.of(1, 5, 2, 0, 0, 0),
+        versions: Uint8Array.of(1, 5, 2, ...(serf ? [2, 5, 5] : [0, 0, 0])),
       }),
     );
-  return writer.finish();
+  const keyring = key && new Keyring([key]);
+  const wire = { label: new Uint8Array(), keyring, verifyIncoming: true, compress: true };
+  return finished(sealStream(writer.bytes(userState).finish(), wire, true));
 }
 
-const profile = { ...lan, probeIntervalMs: 60_000, pushPullIntervalMs: 0, gossipIntervalMs: 200 };
-console.log(
-  '| round | key | side | computed in the longest turns, ms | longest turns, ms | whole exchange, ms | longest collection of garbage, ms |',
-);
-console.log('|---|---|---|---|---|---|---|');
-for (let round = 1; round <= ROUNDS; round++)
-  for (const keyring of [undefined, new Keyring([randomBytes(32)])]) {
-    let changes = 0;
-    const onChange = (): void => {
-      changes++;
-    };
-    const create = (name: string) =>
-      Memberlist.create({ name, port: 0, profile, onChange, ...(keyring && { keyring }) });
-    await using known = await create('known');
-    await using joiner = await create('joiner');
-    const row = async (side: string, what: () => Promise<unknown>): Promise<void> => {
-      collections.length = 0;
-      const turns = new Turns();
-      await sleep(20);
-      const startedMs = performance.now();
-      await what();
-      const tookMs = performance.now() - startedMs;
-      await sleep(100);
-      turns.stop();
-      const garbage = Math.max(0, ...collections.map(({ ms }) => ms));
-      console.log(
-        `| ${String(round)} | ${keyring ? 'yes' : 'no'} | ${side} | ${turns.longest} | ${tookMs.toFixed(0)} | ${garbage.toFixed(1)} |`,
-      );
-    };
-    const wire = { label: new Uint8Array(), keyring, verifyIncoming: true, compress: true };
-    const steps = sealStream(everybody(), wire, true);
-    let step = steps.next();
-    while (step.done !== true) step = steps.next();
-    const frame = step.value;
-    await row('hears all at once', async () => {
-      const socket = connect(known.localMember().port, '127.0.0.1');
-      socket.resume();
-      socket.write(frame);
-      await new Promise((resolve) => socket.once('close', resolve));
-    });
-    await row('both sides of a join', () => joiner.join([endpointText(known.localMember())]));
-    await row('both sides again', () => joiner.join([endpointText(known.localMember())]));
-    if (joiner.members().length !== MEMBERS + 2 || changes < 2 * MEMBERS)
-      throw new Error('not all came over');
+const script = fileURLToPath(new URL('./gossip-exchange-process.js', import.meta.url));
+
+async function inProcess(task: ExchangeTask): Promise<ExchangeRow[]> {
+  const child = fork(script, { serialization: 'advanced' });
+  const rows: ExchangeRow[] = [];
+  child.on('message', (some: ExchangeRow[]) => rows.push(...some));
+  child.send(task);
+  const code = await new Promise((resolve) => child.once('exit', resolve));
+  if (code !== 0) throw new Error(`the process ended with ${String(code)}`);
+  return rows;
+}
+
+const found: (ExchangeRow & { readonly arm: string })[] = [];
+const tasks = arms.map((one) => ({ ...one, frame: everybody(one) }));
+for (let at = 0; at < PROCESSES; at++)
+  for (const { arm, ...task } of tasks) {
+    const rows = await inProcess({ ...task, members: MEMBERS, rounds: 1 + WARM_ROUNDS });
+    found.push(...rows.map((row) => ({ ...row, arm })));
   }
+
+function cells(rows: readonly ExchangeRow[]): string[] {
+  const longest = (of: (turn: Turn) => number): string => {
+    const all = rows.map(({ turns }) => Math.max(0, ...turns.map(of)));
+    return `${median(all).toFixed(1)} (${Math.max(...all).toFixed(1)})`;
+  };
+  const turns = rows.flatMap((row) => row.turns);
+  const above = (of: (turn: Turn) => number): string =>
+    String(turns.filter((turn) => of(turn) > MOST_MS).length);
+  const ranMs = (turn: Turn): number => turn.ranMs;
+  const lastedMs = (turn: Turn): number => turn.lastedMs;
+  return [
+    longest(ranMs),
+    longest((turn) => turn.collectedMs),
+    longest(lastedMs),
+    `${above(ranMs)}, ${above(lastedMs)} of ${String(turns.length)}`,
+    median(rows.map((row) => row.collectedMs)).toFixed(0),
+    median(rows.map(({ tookMs }) => tookMs)).toFixed(0),
+  ];
+}
+
+const header = [
+  ...['with', 'side', 'process', 'longest turn: computed, ms', 'collected garbage, ms'],
+  ...['lasted, ms', `above ${String(MOST_MS)} ms: computed, lasted`, 'all garbage, ms'],
+  'whole exchange, ms',
+];
+const table = [header, header.map(() => '---')];
+for (const { arm } of arms)
+  for (const side of new Set(found.map((row) => row.side)))
+    for (const isCold of [true, false]) {
+      const rows = found.filter(
+        (row) => row.arm === arm && row.side === side && (row.round === 1) === isCold,
+      );
+      table.push([arm, side, isCold ? 'cold' : 'warm', ...cells(rows)]);
+    }
+console.log(`Median (most) of ${String(PROCESSES)} processes, ${String(MEMBERS)} members:\n`);
+console.log(table.map((row) => `| ${row.join(' | ')} |`).join('\n'));

@@ -22,7 +22,8 @@ export function guarded(delegate: Delegate, failed: (error: unknown) => void): R
     onUserMessage: (bytes) => {
       safely(() => delegate.onUserMessage?.(bytes), undefined);
     },
-    localState: (join) => safelyLater(() => delegate.localState?.(join) ?? NOTHING, NOTHING),
+    localState: (join, heard) =>
+      safelyLater(() => delegate.localState?.(join, heard) ?? NOTHING, NOTHING),
     mergeState: (bytes, join) => safelyLater(() => delegate.mergeState?.(bytes, join), undefined),
     ackPayload: () => safely(() => delegate.ackPayload?.(), undefined) ?? NOTHING,
     onAnswer: (member, roundTripMs, payload) => {

@@ -15,12 +15,12 @@ import type { Profile } from './core/profile.js';
 import { StallWatch } from './core/stall-watch.js';
 import type { DropReason, GossipCounts } from './counts.js';
 import { guarded } from './guarded-delegate.js';
-import { addressBytes, endpointText, parseEndpoint } from './net/address.js';
+import { addressBytes, addressText, endpointText, parseEndpoint } from './net/address.js';
 import { Exchanges } from './net/exchanges.js';
 import { Sockets } from './net/sockets.js';
 import { MAX_LABEL_BYTES } from './wire/label.js';
 import type { Keyring } from './wire/keyring.js';
-import { MAX_MEMBERS, MAX_META_BYTES, MAX_OWN_NAME_BYTES } from './wire/limits.js';
+import { MAX_MEMBERS, MAX_META_BYTES, MAX_OWN_NAME_BYTES, MAX_USER_BYTES } from './wire/limits.js';
 import type { Message } from './wire/messages.js';
 import { COMPOUND_BYTES, COMPOUND_PART_BYTES } from './wire/packet.js';
 import { openPacket, overheadBytes, sealPacket } from './wire/packet.js';
@@ -37,7 +37,7 @@ export interface MemberlistOptions {
   readonly bind?: string;
   /** Default 7946; 0 = any. */
   readonly port?: number;
-  /** Address that others reach it at, if it is not the one that it listens on. */
+  /** Address that others reach it at, if it is not the one that it listens on; needed where that is any (0.0.0.0, ::). */
   readonly advertise?: string;
   /** What all others see of it; at most 512 bytes. */
   readonly meta?: Uint8Array;
@@ -65,6 +65,8 @@ export interface MemberlistOptions {
 /** Of memberlist's own protocol: understood at least and at most, and spoken. */
 const PROTOCOL = [1, 5, 2] as const;
 const NOTHING = new Uint8Array();
+/** What says that a message is one of the program on top. */
+const TYPE_BYTES = 1;
 /** A stall is worth a warning from here on; on a busy machine short ones are usual. */
 const LONG_STALL_MS = 1000;
 
@@ -119,6 +121,9 @@ export class Memberlist implements AsyncDisposable {
         dropped: (why, from, problem) => {
           this.#drop(why, from, problem);
         },
+        failed: (error) => {
+          this.#failed(error);
+        },
         exchanged: () => this.counts.exchanges++,
       },
       randomInt(2 ** 32),
@@ -149,8 +154,7 @@ export class Memberlist implements AsyncDisposable {
 
   /** Largest message of the program on top that a packet has room for, bytes. */
   get roomBytes(): number {
-    const aroundBytes = overheadBytes(this.#wire) + COMPOUND_BYTES + COMPOUND_PART_BYTES + 1;
-    return this.#profile.packetBytes - aroundBytes;
+    return this.#member.roomBytes - TYPE_BYTES;
   }
 
   /** This member, as it told the others. */
@@ -200,9 +204,20 @@ export class Memberlist implements AsyncDisposable {
     this.#send(to, [{ kind: 'user', payload: bytes }]);
   }
 
-  /** A message to one member over TCP. UNAVAILABLE where it is not reached. */
-  sendReliable(to: Endpoint, bytes: Uint8Array): Promise<void> {
-    return this.#exchanges.send(to, bytes);
+  /** A message to one member over TCP, 20 MiB at most (encrypted, 100 bytes less). UNAVAILABLE, or DEADLINE_EXCEEDED, where it is not reached. */
+  async sendReliable(to: Endpoint, bytes: Uint8Array): Promise<void> {
+    if (bytes.length > MAX_USER_BYTES)
+      throw invalidArgument(
+        'message',
+        `has ${String(bytes.length)} bytes, at most ${String(MAX_USER_BYTES)}`,
+      );
+    await this.#exchanges.send(to, bytes);
+  }
+
+  /** Something that the program on top was sent is nothing that it understands: it counts with the rest. */
+  refuse({ problem, message }: WireError): void {
+    this.#count(problem);
+    this.#log.debug({ why: problem, problem: message }, 'dropped');
   }
 
   /** Says goodbye; resolves when it was passed on, or after so long. Still answers until `stop`. */
@@ -231,8 +246,6 @@ export class Memberlist implements AsyncDisposable {
 
   async #open(): Promise<void> {
     const { bind = '127.0.0.1', port = DEFAULT_PORT, advertise } = this.#options;
-    // Checked before anything is open.
-    if (advertise !== undefined) parseEndpoint(advertise, DEFAULT_PORT);
     this.#sockets = await Sockets.open(bind, port, {
       packet: (bytes, from) => {
         this.#onPacket(bytes, from);
@@ -245,6 +258,9 @@ export class Memberlist implements AsyncDisposable {
       },
       unsent: (error) => {
         this.#log.debug({ err: error }, 'a packet was not sent');
+      },
+      unaccepted: (error) => {
+        this.#log.warn({ err: error }, 'a connection could not be taken');
       },
     });
     const { local } = this.#sockets;
@@ -273,7 +289,10 @@ export class Memberlist implements AsyncDisposable {
   /** In one packet, or in one each where names are so long that they don't fit into one. */
   #send(to: Endpoint, messages: readonly Message[]): void {
     const parts = messages.map(encodedOf);
-    if (parts.length > 1 && sizeOf(parts) + overheadBytes(this.#wire) > this.#profile.packetBytes)
+    if (
+      parts.length > 1 &&
+      compoundBytes(parts) + overheadBytes(this.#wire) > this.#profile.packetBytes
+    )
       for (const part of parts) this.#sendPacket(to, [part]);
     else this.#sendPacket(to, parts);
   }
@@ -320,7 +339,7 @@ export class Memberlist implements AsyncDisposable {
   /** What a packet of a stranger must not end: this process. */
   #failed(error: unknown): void {
     this.#count('failed');
-    this.#log.error({ err: error }, 'something that arrived could not be taken');
+    this.#log.error({ err: error }, 'something could not be said or taken');
   }
 
   #opened(): Sockets {
@@ -358,7 +377,7 @@ function countsOf(member: GossipMember): GossipCounts {
 }
 
 /** Of a compound message. */
-function sizeOf(parts: readonly Uint8Array[]): number {
+function compoundBytes(parts: readonly Uint8Array[]): number {
   return parts.reduce((sum, { length }) => sum + COMPOUND_PART_BYTES + length, COMPOUND_BYTES);
 }
 
@@ -370,7 +389,8 @@ function checkMeta(meta: Uint8Array): void {
     );
 }
 
-function check({ name, meta = NOTHING, label = '' }: MemberlistOptions): void {
+function check(options: MemberlistOptions): void {
+  const { name, meta = NOTHING, label = '' } = options;
   const bytes = Buffer.byteLength(name);
   if (bytes === 0 || bytes > MAX_OWN_NAME_BYTES)
     throw invalidArgument(
@@ -380,4 +400,17 @@ function check({ name, meta = NOTHING, label = '' }: MemberlistOptions): void {
   checkMeta(meta);
   if (Buffer.byteLength(label) > MAX_LABEL_BYTES)
     throw invalidArgument('label', `is longer than ${String(MAX_LABEL_BYTES)} bytes`);
+  checkAnnounced(options);
+}
+
+/** Nobody is reached at "any address". */
+function checkAnnounced({ bind = '127.0.0.1', advertise }: MemberlistOptions): void {
+  const bound = addressBytes(bind);
+  const { address } =
+    advertise === undefined ? { address: bound } : parseEndpoint(advertise, DEFAULT_PORT);
+  if (address.every((byte) => byte === 0))
+    throw invalidArgument(
+      'advertise',
+      `${addressText(address) ?? ''} is any address, others need one`,
+    );
 }

@@ -20,24 +20,27 @@ export class EdgePeer implements Peer {
   readonly #host: string;
   readonly #profile: string;
   #child: ChildProcess | undefined;
+  #isPaused = false;
   #http = '';
   #printed = '';
   #readUntil = 0;
 
-  constructor(name: string, host: string, profile: string) {
+  /** `front`: address that it tells others, if it is another. */
+  constructor(name: string, host: string, profile: string, front = host) {
     this.name = name;
-    this.address = `${host}:7946`;
+    this.address = `${front}:7946`;
     this.#host = host;
     this.#profile = profile;
   }
 
   get isRunning(): boolean {
-    return this.#child !== undefined;
+    return this.#child !== undefined && !this.#isPaused;
   }
 
   async start(join: string | undefined): Promise<void> {
     const main = path.join(projectRoot, 'dist/launcher/main.js');
-    const args = ['gossip', '--name', this.name, '--bind', this.address];
+    const args = ['gossip', '--name', this.name, '--bind', `${this.#host}:7946`];
+    args.push('--advertise', this.address);
     args.push('--http', `${this.#host}:0`, '--profile', this.#profile, '--tag', 'kind=ours');
     if (join !== undefined) args.push('--join', join);
     const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -52,6 +55,16 @@ export class EdgePeer implements Peer {
     this.#http = /http:\/\/(\S+)/.exec(this.#printed)?.[1] ?? '';
     // It says so of itself first.
     if (join !== undefined) await this.#said(child, new RegExp(` join +(?!${this.name} )\\S`));
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.#child?.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#child?.kill('SIGCONT');
   }
 
   async kill(): Promise<void> {
@@ -93,6 +106,7 @@ export class EdgePeer implements Peer {
   async #end(signal: NodeJS.Signals): Promise<void> {
     const child = this.#child;
     this.#child = undefined;
+    this.#isPaused = false;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const ended = once(child, 'exit');
     child.kill(signal);

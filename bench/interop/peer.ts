@@ -7,11 +7,15 @@ export interface Peer extends AsyncDisposable {
   readonly kind: 'ours' | 'serf';
   /** `ADDRESS:PORT`. */
   readonly address: string;
+  /** Neither ended nor paused. */
   readonly isRunning: boolean;
   /** Resolves when it serves and has joined. `join`: undefined = it is the first. */
   start(join: string | undefined): Promise<void>;
   /** Ends it at once. */
   kill(): Promise<void>;
+  /** Stops its process, which then knows of nothing, and has it go on. */
+  pause(): void;
+  resume(): void;
   /** Has it say goodbye. Resolves when it has ended. */
   leave(): Promise<void>;
   /** All members that it shows. */

@@ -88,6 +88,11 @@ export class SerfAgent implements AsyncDisposable {
     }
   }
 
+  /** SIGSTOP, SIGCONT. */
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
+  }
+
   /** Says goodbye. */
   async leave(): Promise<void> {
     await this.#end('SIGINT');

@@ -8,29 +8,45 @@ export class SerfPeer implements Peer {
   readonly address: string;
   readonly #host: string;
   readonly #profile: string;
+  readonly #front: string;
   #agent: SerfAgent | undefined;
+  #isPaused = false;
   #readUntil = 0;
 
-  constructor(name: string, host: string, profile: string) {
+  /** `front`: address that it tells others, if it is another. */
+  constructor(name: string, host: string, profile: string, front = host) {
     this.name = name;
-    this.address = `${host}:7946`;
+    this.address = `${front}:7946`;
+    this.#front = front;
     this.#host = host;
     this.#profile = profile;
   }
 
   get isRunning(): boolean {
-    return this.#agent !== undefined;
+    return this.#agent !== undefined && !this.#isPaused;
   }
 
   async start(join: string | undefined): Promise<void> {
-    const options = [`-profile=${this.#profile}`, ...(join === undefined ? [] : [`-join=${join}`])];
+    const options = [`-profile=${this.#profile}`, `-advertise=${this.#front}:7946`];
+    if (join !== undefined) options.push(`-join=${join}`);
     this.#readUntil = 0;
     this.#agent = await SerfAgent.start(this.name, this.#host, options);
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.#agent?.signal('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#agent?.signal('SIGCONT');
   }
 
   async kill(): Promise<void> {
     const agent = this.#agent;
     this.#agent = undefined;
+    this.#isPaused = false;
     await agent?.kill();
   }
 

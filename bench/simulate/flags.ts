@@ -1,9 +1,9 @@
-import { parseArgs } from 'node:util';
-
 import { profiles, withoutLifeguard } from '../../gossip/core/profile.js';
 import type { Profile } from '../../gossip/core/profile.js';
 import type { Experiment } from '../../gossip/simulator/experiment.js';
-import { parseDuration } from '../../launcher/chaos/duration.js';
+import { BadFlag, MOST_SEED, parsedFlags, timeOf, wholeOf } from '../flags.js';
+
+export { BadFlag };
 
 /** What was asked for. */
 export interface Asked {
@@ -13,9 +13,6 @@ export interface Asked {
   /** For the heading of the report and the picture. */
   readonly words: string;
 }
-
-/** What can't be done as asked, in one line for people. */
-export class BadFlag extends Error {}
 
 export const HELP = `Simulates a cluster of gossip members in virtual time: the same code as on sockets.
 
@@ -62,14 +59,14 @@ const MOST_TAGS = 512;
 
 /** Reads the command line. Throws a BadFlag. */
 export function readFlags(argv: readonly string[]): Asked | 'help' | 'results' {
-  const values = parsed(argv);
+  const { values } = parsedFlags(argv, flags);
   if (values.help === true) return 'help';
   if (values.results === true) {
     if (Object.keys(values).length > 1) throw new BadFlag('--results takes no other flag');
     return 'results';
   }
   const whole = (name: keyof typeof values, least: number, most: number, usual: number): number =>
-    wholeOf(name, values[name] as string | undefined, [least, most], usual);
+    wholeOf(`--${name}`, values[name] as string | undefined, [least, most], usual);
   const members = whole('members', 2, MOST_MEMBERS, 1000);
   const crash = whole('crash', 0, members - 1, 0);
   const paused = whole('pause', 0, members - 1 - crash, 0);
@@ -77,18 +74,18 @@ export function readFlags(argv: readonly string[]): Asked | 'help' | 'results' {
   const experiment: Experiment = {
     ...{ members, crash, join: whole('join', 0, MOST_MEMBERS, 0) },
     profile: profileOf(values.profile, lifeguard, isOn('tcp-ping', values['tcp-ping'])),
-    seed: whole('seed', 0, 2 ** 32 - 1, 1),
+    seed: whole('seed', 0, MOST_SEED, 1),
     loss: share('loss', values.loss, true),
     latencyMs: latency(values.latency ?? '0.3-1.5'),
-    forMs: time('for', values.for ?? '60s'),
+    forMs: timeOf('--for', values.for ?? '60s'),
     pause: {
       members: paused,
-      stoppedMs: time('pause-for', values['pause-for'] ?? '8s'),
-      runsMs: time('run-for', values['run-for'] ?? '100ms'),
+      stoppedMs: timeOf('--pause-for', values['pause-for'] ?? '8s'),
+      runsMs: timeOf('--run-for', values['run-for'] ?? '100ms'),
     },
     partition: {
       share: values.partition === undefined ? 0 : share('partition', values.partition, false),
-      healAfterMs: time('heal-after', values['heal-after'] ?? '30s'),
+      healAfterMs: timeOf('--heal-after', values['heal-after'] ?? '30s'),
     },
     watchesStalls: lifeguard && isOn('stall-watch', values['stall-watch']),
     metaBytes: whole('tags', 0, MOST_TAGS, 0),
@@ -101,40 +98,11 @@ function isPicture(word: string, before: string | undefined): boolean {
   return word.startsWith('--svg') || before === '--svg';
 }
 
-function parsed(argv: readonly string[]) {
-  try {
-    return parseArgs({ args: [...argv], options: flags, strict: true }).values;
-  } catch (error) {
-    const [line = ''] = (error as Error).message.split(/\.? To specify|\n/);
-    throw new BadFlag(line.charAt(0).toLowerCase() + line.slice(1));
-  }
-}
-
-function wholeOf(
-  name: string,
-  value: string | undefined,
-  [least, most]: readonly [number, number],
-  usual: number,
-): number {
-  if (value === undefined) return usual;
-  const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
-  if (number >= least && number <= most) return number;
-  throw new BadFlag(
-    `--${name} ${value} is not a whole number from ${String(least)} to ${String(most)}`,
-  );
-}
-
 function share(name: string, value: string | undefined, orNone: boolean): number {
   if (value === undefined) return 0;
   const number = /^\d*\.?\d+$/.test(value) ? Number(value) : Number.NaN;
   if (number < 1 && (orNone ? number >= 0 : number > 0)) return number;
   throw new BadFlag(`--${name} ${value} is not a share ${orNone ? 'from' : 'above'} 0, below 1`);
-}
-
-function time(name: string, value: string): number {
-  const ms = parseDuration(value);
-  if (ms !== undefined) return ms;
-  throw new BadFlag(`--${name} ${value} is not a time such as 500ms, 8s or 2m`);
 }
 
 function latency(value: string): [number, number] {

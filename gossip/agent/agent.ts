@@ -3,13 +3,12 @@ import { status } from '@grpc/grpc-js';
 import { sleep } from '../../runtime/deadline.js';
 import { FractoryError, messageOf } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/logger.js';
-import { silentLogger } from '../../runtime/logger.js';
 import type { Endpoint } from '../core/member.js';
+import type { GossipCounts } from '../counts.js';
 import { endpointText } from '../net/address.js';
 import { Slices } from '../net/sliced.js';
 import { SerfMember } from '../serf/serf-member.js';
 import type { SerfOptions, TaggedMember } from '../serf/serf-member.js';
-import { WireError } from '../wire/wire-error.js';
 import { HostLook } from './host-facts.js';
 import type { HostFacts } from './host-facts.js';
 import { decodeEntry, encodeEntry, ReplicatedMap } from './replicated-map.js';
@@ -51,15 +50,6 @@ export class Agent implements AsyncDisposable {
 
   static async start(options: AgentOptions): Promise<Agent> {
     const map = new ReplicatedMap(options.name);
-    const { log = silentLogger() } = options;
-    const understood = (what: () => void): void => {
-      try {
-        what();
-      } catch (error) {
-        if (!(error instanceof WireError)) throw error;
-        log.debug({ problem: error.message }, 'an entry of the map was not understood');
-      }
-    };
     const namesake = new Namesake();
     const slices = new Slices();
     const member = await SerfMember.create({
@@ -72,10 +62,9 @@ export class Agent implements AsyncDisposable {
       events: {
         name: EVENT,
         onEvent: (bytes) => {
-          understood(() => map.merge(decodeEntry(bytes)));
+          map.merge(decodeEntry(bytes));
         },
         state: () => slices.run(map.encodingAll()),
-        // What is no map is told as what else of an exchange is not understood.
         mergeState: (bytes) => slices.run(map.mergingAll(bytes)),
       },
     });
@@ -93,6 +82,11 @@ export class Agent implements AsyncDisposable {
   /** How this member sees itself: 0 = well, up to 7. */
   get awareness(): number {
     return this.#member.list.awareness;
+  }
+
+  /** What came and went, and what was dropped and why. */
+  get counts(): GossipCounts {
+    return this.#member.list.counts;
   }
 
   host(): HostFacts {

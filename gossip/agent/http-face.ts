@@ -7,7 +7,9 @@ import type { AddressInfo } from 'node:net';
 
 import { status } from '@grpc/grpc-js';
 
-import { FractoryError, invalidArgument } from '../../runtime/errors.js';
+import { FractoryError, invalidArgument, messageOf } from '../../runtime/errors.js';
+import { silentLogger } from '../../runtime/logger.js';
+import type { Logger } from '../../runtime/logger.js';
 import { addressText } from '../net/address.js';
 import type { TaggedMember } from '../serf/serf-member.js';
 import type { Agent } from './agent.js';
@@ -18,6 +20,9 @@ const REQUEST_TIMEOUT_MS = 10_000;
 const CHECK_TIMEOUTS_EVERY_MS = 1000;
 const MAX_CONNECTIONS = 256;
 const MAX_HEADERS = 64;
+
+/** Addresses that are asked for are paths. */
+const BASE = 'http://agent';
 
 interface Answer {
   readonly code: number;
@@ -41,7 +46,9 @@ const routes: ReadonlyMap<string, Route> = new Map(
     },
     'POST /add': (agent, query) => {
       const key = required(query, 'key');
-      agent.set(key, query.get('val') ?? query.get('value') ?? '');
+      const value = query.get('val') ?? query.get('value');
+      if (value === null) throw invalidArgument('val', 'is missing; val= is an empty one');
+      agent.set(key, value);
       return ok({ Key: key });
     },
     'POST /del': (agent, query) => {
@@ -61,21 +68,33 @@ export class HttpFace implements AsyncDisposable {
     this.#server = server;
   }
 
-  /** `token`: callers show it as `authorization: Bearer TOKEN`; empty = anybody may ask. */
-  static async open(agent: Agent, host: string, port: number, token: string): Promise<HttpFace> {
+  /** `token`: callers show it as `authorization: Bearer TOKEN`; empty = anybody may ask. `log` has why something was not answered. */
+  static async open(
+    agent: Agent,
+    host: string,
+    port: number,
+    token: string,
+    log: Logger = silentLogger(),
+  ): Promise<HttpFace> {
     const limits = {
       ...{ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
       connectionsCheckingInterval: CHECK_TIMEOUTS_EVERY_MS,
     };
     const server = createServer(limits, (request, response) => {
-      void answer(agent, request, token).then((given) => {
-        send(response, given, request.method === 'HEAD');
-      });
+      void answer(agent, request, token)
+        .catch((error: unknown) => failed(error, request, log))
+        .then((given) => {
+          send(response, given, request.method === 'HEAD');
+        });
     });
     server.maxConnections = MAX_CONNECTIONS;
     server.maxHeadersCount = MAX_HEADERS;
     server.listen(port, host);
     await once(server, 'listening');
+    // A connection that can't be accepted, as this process has too many files open.
+    server.on('error', (error) => {
+      log.error({ err: error }, 'a connection was not accepted');
+    });
     return new HttpFace(server);
   }
 
@@ -90,27 +109,28 @@ export class HttpFace implements AsyncDisposable {
   }
 }
 
-/** Never rejects. */
 async function answer(agent: Agent, request: IncomingMessage, token: string): Promise<Answer> {
-  try {
-    if (token !== '' && !shows(request, token))
-      return refusal(401, 'show the token: authorization: Bearer TOKEN');
-    if (token === '' && isFromPage(request))
-      return refusal(403, 'pages of a browser are answered only where there is a token');
-    const { method = '', url = '/' } = request;
-    const { pathname, searchParams } = new URL(url, 'http://agent');
-    const asked = method === 'HEAD' ? 'GET' : method;
-    const route = routes.get(`${asked} ${pathname}`);
-    if (!route) return notFound(method, pathname);
-    const query = asked === 'POST' ? await withBody(request, searchParams) : searchParams;
-    return route(agent, query);
-  } catch (error) {
-    if (error instanceof FractoryError) return refusal(codeOf(error), error.message);
-    if (error instanceof SyntaxError || error instanceof TypeError)
-      return refusal(400, 'the request can not be read');
-    // The one that asked is gone, or it is a fault of ours: either way it hears no more than this.
-    return refusal(500, 'the request was not answered');
-  }
+  if (token !== '' && !shows(request, token))
+    return refusal(401, 'show the token: authorization: Bearer TOKEN');
+  if (token === '' && isFromPage(request))
+    return refusal(403, 'pages of a browser are answered only where there is a token');
+  const { method = '', url = '/' } = request;
+  if (!URL.canParse(url, BASE)) return refusal(400, 'the address can not be read');
+  const { pathname, searchParams } = new URL(url, BASE);
+  const asked = method === 'HEAD' ? 'GET' : method;
+  const route = routes.get(`${asked} ${pathname}`);
+  if (!route) return notFound(method, pathname);
+  const query = asked === 'POST' ? await withBody(request, searchParams) : searchParams;
+  return route(agent, query);
+}
+
+/** What is answered instead. A fault of ours is logged, and who asks hears no more than that there is one; who is gone, in the middle of what it asked, is no fault. */
+function failed(error: unknown, request: IncomingMessage, log: Logger): Answer {
+  const code = error instanceof FractoryError ? codeOf(error) : 500;
+  if (error instanceof FractoryError && code !== 500) return refusal(code, error.message);
+  const level = error === request.errored ? 'debug' : 'error';
+  log[level]({ err: error }, 'a request was not answered');
+  return refusal(500, 'the request was not answered');
 }
 
 /** Without a token nobody but programs of this machine may ask: not a page that a browser has from elsewhere, whichever name it gave this address. */
@@ -179,11 +199,19 @@ async function withBody(
 
 function fieldsOf(text: string): Iterable<[string, string]> {
   if (!text.trimStart().startsWith('{')) return new URLSearchParams(text);
-  return Object.entries(JSON.parse(text) as Record<string, unknown>).map(([name, value]) => {
+  return Object.entries(parsed(text)).map(([name, value]) => {
     if (typeof value === 'string') return [name, value];
     if (typeof value === 'number' || typeof value === 'boolean') return [name, String(value)];
     throw invalidArgument(name, 'is no text, number or boolean');
   });
+}
+
+function parsed(text: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch (error) {
+    throw invalidArgument('the body', `is no JSON: ${messageOf(error)}`);
+  }
 }
 
 /** In the same time whatever is shown, also how long it is. */
@@ -222,10 +250,12 @@ function membersOf(members: readonly TaggedMember[]): Record<string, ShownMember
 
 function infoOf(agent: Agent): object {
   const { name, address, port, tags, incarnation } = agent.local;
+  const { dropped, refuted } = agent.counts;
   return {
     ...{ Name: name, IP: addressText(address) ?? '', Port: port, Tags: tags },
     ...agent.host(),
     ...{ AgentUptime: agent.uptimeSeconds, Incarnation: incarnation },
     ...{ Awareness: agent.awareness, Keys: agent.map.size },
+    ...{ Dropped: Object.fromEntries(dropped), Refuted: refuted },
   };
 }

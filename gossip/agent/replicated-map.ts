@@ -3,7 +3,8 @@ import { invalidArgument, limitExceeded } from '../../runtime/errors.js';
 import { RawReader } from '../wire/raw-reader.js';
 import { RawWriter } from '../wire/raw-writer.js';
 import { boolean, record, text, uint, wide } from '../wire/record.js';
-import { HybridClock, isLater } from './hybrid-time.js';
+import { WireError } from '../wire/wire-error.js';
+import { HybridClock, isLater, MAX_COUNT } from './hybrid-time.js';
 import type { HybridTime } from './hybrid-time.js';
 
 /** A key with its last value; one that was deleted is kept, so that it isn't brought back by who has not heard of it. */
@@ -27,7 +28,7 @@ const KEY = /^[\x21-\x7e]+$/;
 
 const entry = record<MapEntry>({
   ...{ key: ['K', text(MAX_KEY_BYTES)], value: ['V', text(MAX_VALUE_BYTES)] },
-  ...{ ms: ['M', wide()], count: ['C', uint(0xff_ff_ff_ff)] },
+  ...{ ms: ['M', wide()], count: ['C', uint(MAX_COUNT)] },
   ...{ by: ['B', text(512)], deleted: ['D', boolean()] },
 });
 
@@ -64,7 +65,8 @@ export class ReplicatedMap {
         'value',
         `has ${String(bytes)} bytes, at most ${String(MAX_VALUE_BYTES)}`,
       );
-    return this.#write(key, value, false);
+    // As others will read it: half a pair of surrogates has no bytes of its own.
+    return this.#write(key, Buffer.from(value).toString(), false);
   }
 
   /** Deletes; undefined where there is nothing. */
@@ -73,12 +75,13 @@ export class ReplicatedMap {
     return this.get(key) === undefined ? undefined : this.#write(key, '', true);
   }
 
-  /** Takes what another member wrote; whether it was news. What a full map has no place for is passed over. */
+  /** Takes what another member wrote; whether it was news. Throws a WireError where it is too far ahead, or the map is full. */
   merge(heard: MapEntry): boolean {
-    if (!this.#clock.witness(heard)) return false;
+    this.#clock.witness(heard);
     const known = this.#entries.get(heard.key);
     if (known && !isLater(heard, known)) return false;
-    if (this.#problemOf(heard)) return false;
+    const problem = this.#problemOf(heard);
+    if (problem) throw new WireError('too_large', problem.message);
     this.#put(heard);
     return true;
   }
@@ -94,12 +97,19 @@ export class ReplicatedMap {
     return writer.finish();
   }
 
-  /** Takes what `encodingAll` made, in steps. Throws a WireError. */
+  /** Takes what `encodingAll` made, in steps. Throws a WireError, at the end where only some entries could not be taken. */
   *mergingAll(bytes: Uint8Array): Generator<undefined, void> {
+    let refused: WireError | undefined;
     for (const heard of decodeAll(bytes)) {
-      this.merge(heard);
+      try {
+        this.merge(heard);
+      } catch (error) {
+        if (!(error instanceof WireError)) throw error;
+        refused ??= error;
+      }
       yield undefined;
     }
+    if (refused) throw refused;
   }
 
   #write(key: string, value: string, deleted: boolean): MapEntry {
@@ -165,5 +175,7 @@ export function* decodeAll(bytes: Uint8Array): Generator<MapEntry> {
 function checkKey(key: string): void {
   if (key.length > 0 && key.length <= MAX_KEY_BYTES && KEY.test(key)) return;
   const expected = `expected 1 to ${String(MAX_KEY_BYTES)} printable characters without spaces`;
-  throw invalidArgument('key', `is ${JSON.stringify(key.slice(0, 40))}, ${expected}`);
+  const isLong = key.length > MAX_KEY_BYTES;
+  const found = isLong ? `has ${String(key.length)} characters` : `is ${JSON.stringify(key)}`;
+  throw invalidArgument('key', `${found}, ${expected}`);
 }

@@ -9,7 +9,7 @@ export function shortestSuspicionMs(profile: Profile, members: number): number {
 }
 
 /** Confirmations by others that bring a suspicion to its shortest. Fewer members than can give them: none is waited for. */
-export function wantedConfirmations({ suspicionMultiplier }: Profile, members: number): number {
+function wantedConfirmations({ suspicionMultiplier }: Profile, members: number): number {
   const wanted = suspicionMultiplier - 2;
   return members - 2 < wanted ? 0 : Math.max(0, wanted);
 }

@@ -1,26 +1,25 @@
 import type { Clock } from '../../runtime/clock.js';
 import type { Message, Versions } from '../wire/messages.js';
-import { COMPOUND_BYTES, COMPOUND_PART_BYTES, MAX_PARTS } from '../wire/packet.js';
 import type { RemoteMember } from '../wire/push-pull.js';
 import { Awareness } from './awareness.js';
 import type { Drop } from './drop.js';
-import { sizeOf } from './encoded.js';
-import { pushPullMs, retransmits } from './formulas.js';
+import { pushPullMs } from './formulas.js';
 import { isGone, OwnTable } from './member.js';
 import type { Endpoint, MemberTable, MemberView } from './member.js';
 import { Membership } from './membership.js';
 import type { MemberChange } from './membership.js';
-import { pickMembers, Prober } from './prober.js';
+import { Outgoing } from './outgoing.js';
+import { pickMembers } from './pick-members.js';
+import { Prober } from './prober.js';
 import type { MemberSelf } from './prober.js';
 import type { Profile } from './profile.js';
-import { Rumours } from './rumours.js';
 
 /** How a member reaches others. It owns sockets, or stands for them in a simulation. */
 export interface Transport {
   /** Bytes of a packet that are not messages: label and encryption. */
   readonly overheadBytes: number;
-  /** One packet, which may be lost. */
-  send(to: Endpoint, messages: readonly Message[]): void;
+  /** One packet, which may be lost. `bytes`: what its messages take, each with what stands before it in a packet of several. */
+  send(to: Endpoint, messages: readonly Message[], bytes: number): void;
   /** Asks over TCP, and says so if it answered in time. */
   pingByTcp(member: MemberView, timeoutMs: number, answered: () => void): void;
   /** Exchanges all that is known over TCP. Rejects where it can't. */
@@ -31,8 +30,8 @@ export interface Transport {
 export interface Delegate {
   /** A message of others; `bytes` are its own. */
   onUserMessage?(bytes: Uint8Array): void;
-  /** State of its own for an exchange. */
-  localState?(join: boolean): Uint8Array | Promise<Uint8Array>;
+  /** State of its own for an exchange. `heard`: what the other side has said of its own; what it knows from there needs not be told to it again. */
+  localState?(join: boolean, heard?: Uint8Array): Uint8Array | Promise<Uint8Array>;
   /** State of the other side in an exchange. */
   mergeState?(bytes: Uint8Array, join: boolean): void | Promise<void>;
   /** Rides on answers to pings. */
@@ -80,7 +79,7 @@ export class GossipMember {
   readonly awareness: Awareness;
   readonly membership: Membership;
   readonly #options: GossipMemberOptions;
-  readonly #rumours: Rumours<Message>;
+  readonly #outgoing: Outgoing;
   readonly #prober: Prober;
   #endpoint: Endpoint;
   readonly #self: { -readonly [Key in keyof MemberSelf]: MemberSelf[Key] };
@@ -88,6 +87,7 @@ export class GossipMember {
   #gossip: (() => void) | undefined;
   #pushPull: () => void = () => undefined;
   #running = false;
+  #farewell: Promise<void> | undefined;
 
   constructor(options: GossipMemberOptions) {
     const { name, profile, clock, random, transport, delegate } = options;
@@ -97,9 +97,13 @@ export class GossipMember {
     this.table = options.table ?? new OwnTable();
     this.awareness = new Awareness(profile.awarenessMaxMultiplier);
     const dropped = (why: Drop): void => options.onDrop?.(why);
-    this.#rumours = new Rumours({ bytes: roomOf(options) - COMPOUND_PART_BYTES });
+    this.#outgoing = new Outgoing(transport, profile, this.table);
     this.membership = new Membership(name, {
-      ...{ profile, clock, table: this.table, awareness: this.awareness, dropped },
+      profile,
+      clock,
+      table: this.table,
+      awareness: this.awareness,
+      dropped,
       maxMembers: options.maxMembers ?? Infinity,
       spread: (message, finished) => {
         this.#spread(message, message.name, finished);
@@ -109,17 +113,21 @@ export class GossipMember {
     const { address, port } = options.endpoint;
     this.#self = { name, address, port, ackPayload: () => delegate?.ackPayload?.() ?? NOTHING };
     this.#prober = new Prober({
-      ...{ profile, clock, random, table: this.table, awareness: this.awareness, dropped },
+      profile,
+      clock,
+      random,
+      table: this.table,
+      awareness: this.awareness,
+      dropped,
       firstSequence: options.firstSequence ?? 0,
       self: this.#self,
-      send: (to, messages) => {
-        this.#send(to, messages);
-      },
-      pingByTcp: (member, timeoutMs, answered) => {
-        transport.pingByTcp(member, timeoutMs, answered);
-      },
+      outgoing: this.#outgoing,
+      transport,
       suspect: (accusation) => {
         this.membership.suspect(accusation);
+      },
+      roundBegins: () => {
+        this.#forget();
       },
       answered: (member, roundTripMs, payload) =>
         delegate?.onAnswer?.(member, roundTripMs, payload),
@@ -130,9 +138,14 @@ export class GossipMember {
     return this.#options.name;
   }
 
+  /** Largest message, with its type, that a packet has room for, bytes. */
+  get roomBytes(): number {
+    return this.#outgoing.roomBytes;
+  }
+
   /** Rumours that are still to be passed on. */
   get rumours(): number {
-    return this.#rumours.size;
+    return this.#outgoing.rumours;
   }
 
   /** Enters itself and begins to probe and to gossip. `endpoint`: where others reach it, if that is known only now. */
@@ -160,7 +173,7 @@ export class GossipMember {
     this.membership.stop();
     this.#gossip?.();
     this.#pushPull();
-    this.#rumours.clear();
+    this.#outgoing.clear();
   }
 
   /** Tells everybody other tags; resolves when it was passed on often enough, at once where nobody else is there. */
@@ -172,14 +185,15 @@ export class GossipMember {
     });
   }
 
-  /** Says goodbye; resolves when it was passed on often enough, at once where nobody is left. Goes on answering until `stop`. */
+  /** Says goodbye, once; resolves when it was passed on often enough, at once where nobody is left. Goes on answering until `stop`. */
   leave(): Promise<void> {
-    return new Promise((resolve) => {
-      const isAlone = this.membership.isAlone;
+    this.#farewell ??= new Promise((resolve) => {
+      const { isAlone } = this.membership;
       this.membership.leave(resolve);
       this.#sayFarewell();
       if (isAlone) resolve();
     });
+    return this.#farewell;
   }
 
   /** Tells everybody a message of the program on top. `finished`: it was passed on often enough, or nobody else is there. */
@@ -218,7 +232,7 @@ export class GossipMember {
 
   /** Each of some others that are there hears it once, directly: all of them in a small cluster. */
   #sayFarewell(): void {
-    const { name, random, transport } = this.#options;
+    const { name, random } = this.#options;
     const { incarnation } = this.membership;
     const farewell: Message = { kind: 'dead', incarnation, name, from: name };
     const { size } = this.table;
@@ -226,7 +240,7 @@ export class GossipMember {
     for (let told = 0, place = 0; told < FAREWELLS && place < Math.min(size, FAREWELL_PLACES);) {
       const view = this.table.at((start + place++) % size);
       if (!view || view.name === name || isGone(view)) continue;
-      transport.send(view, [farewell]);
+      this.#outgoing.sendAlone(view, farewell);
       told++;
     }
   }
@@ -264,32 +278,12 @@ export class GossipMember {
     }
   }
 
-  /** With as many rumours as there is room for. */
-  #send(to: Endpoint, messages: readonly Message[]): void {
-    if (this.#rumours.size === 0) {
-      this.#options.transport.send(to, messages);
-      return;
-    }
-    let bytes = 0;
-    for (const message of messages) bytes += sizeOf(message) + COMPOUND_PART_BYTES;
-    const rumours = this.#takeRumours(bytes, MAX_PARTS - messages.length);
-    this.#options.transport.send(to, rumours.length === 0 ? messages : [...messages, ...rumours]);
-  }
-
-  #takeRumours(usedBytes: number, maxParts: number): Message[] {
-    if (this.#rumours.size === 0) return [];
-    const room = roomOf(this.#options) - usedBytes;
-    const limit = retransmits(this.#options.profile, this.table.size);
-    return this.#rumours.take(room, COMPOUND_PART_BYTES, maxParts, limit);
-  }
-
   #spread(message: Message, about: string | undefined, finished?: () => void): void {
     if (!this.#running) {
       finished?.();
       return;
     }
-    const rumour = { message, bytes: sizeOf(message), about };
-    this.#rumours.add(finished ? { ...rumour, finished } : rumour);
+    this.#outgoing.spread(message, about, finished);
     this.#gossipSoon();
   }
 
@@ -300,26 +294,28 @@ export class GossipMember {
     this.#gossip = clock.schedule(profile.gossipIntervalMs, () => {
       this.#gossip = undefined;
       this.#gossipNow();
-      if (this.#rumours.size > 0) this.#gossipSoon();
+      if (this.#outgoing.rumours > 0) this.#gossipSoon();
     });
   }
 
   #gossipNow(): void {
-    const { profile, random, clock, transport, name } = this.#options;
+    const { profile, random, clock, name } = this.#options;
     const nowMs = clock.monotonicMs();
     const hears = (view: MemberView): boolean =>
       view.name !== name && (!isGone(view) || nowMs - view.since < profile.gossipToTheDeadMs);
-    for (const member of pickMembers(this.table, random, profile.gossipMembers, hears)) {
-      const rumours = this.#takeRumours(0, MAX_PARTS);
-      if (rumours.length === 0) return;
-      transport.send(member, rumours);
-    }
+    for (const member of pickMembers(this.table, random, profile.gossipMembers, hears))
+      if (!this.#outgoing.gossip(member)) return;
+  }
+
+  /** Whoever was gone for long. */
+  #forget(): void {
+    this.membership.forget(FORGET_AFTER * this.#options.profile.gossipToTheDeadMs);
   }
 
   #pushPullIn(delayMs: number): void {
     const { clock, profile, random, name, transport } = this.#options;
     this.#pushPull = clock.schedule(delayMs, () => {
-      this.membership.forget(FORGET_AFTER * profile.gossipToTheDeadMs);
+      this.#forget();
       const fits = (view: MemberView): boolean => view.name !== name && view.state === 'alive';
       const [member] = pickMembers(this.table, random, 1, fits);
       // Another one comes; probes tell who is not there.
@@ -327,11 +323,6 @@ export class GossipMember {
       this.#pushPullIn(pushPullMs(profile, this.table.size));
     });
   }
-}
-
-/** Of a packet, for messages and what stands before each. */
-function roomOf({ profile, transport }: GossipMemberOptions): number {
-  return profile.packetBytes - transport.overheadBytes - COMPOUND_BYTES;
 }
 
 const NOTHING = new Uint8Array();

@@ -3,11 +3,11 @@ import type { Accusation, Alive, Message } from '../wire/messages.js';
 import type { RemoteMember } from '../wire/push-pull.js';
 import type { Awareness } from './awareness.js';
 import type { Drop } from './drop.js';
-import { suspicionBounds, suspicionMs } from './formulas.js';
-import type { SuspicionBounds } from './formulas.js';
+import { suspicionBounds } from './formulas.js';
 import { isGone, sameBytes, sameEndpoint } from './member.js';
-import type { MemberTable, MemberView } from './member.js';
+import type { MemberState, MemberTable, MemberView } from './member.js';
 import type { Profile } from './profile.js';
+import { Suspicion } from './suspicion.js';
 
 /** What the rest of a member does for its list. */
 export interface MembershipParts {
@@ -28,20 +28,6 @@ export interface MembershipParts {
 export type MemberChange =
   | { readonly kind: 'join' | 'update' | 'leave' | 'fail' | 'suspect'; readonly member: MemberView }
   | { readonly kind: 'conflict'; readonly member: MemberView; readonly other: Alive };
-
-/** Somebody is suspected, and who says so. */
-interface Suspicion {
-  /** Of the member as it is in the list. */
-  readonly incarnation: number;
-  readonly bounds: SuspicionBounds;
-  startedMs: number;
-  /** Others are not listened to once enough have accused it. */
-  isFull: boolean;
-  /** Without the first accuser; few. */
-  readonly confirmedBy: string[];
-  readonly first: string;
-  cancel: () => void;
-}
 
 /**
  * The list of members and the rules by which it changes: what is said with a higher incarnation counts, at the same one the worse counts, and only a member itself
@@ -85,8 +71,12 @@ export class Membership {
     this.#incarnation = incarnation;
   }
 
-  /** Enters this member, or tells everybody that it has other tags, with a higher incarnation. */
+  /** Enters this member, or tells everybody that it has other tags, with a higher incarnation. Who has said goodbye has nothing more to tell. */
   announce(about: Omit<Alive, 'incarnation' | 'name'>, finished?: () => void): void {
+    if (this.#leaving) {
+      finished?.();
+      return;
+    }
     this.#incarnation = next(this.#incarnation);
     const known = this.#parts.table.get(this.#self);
     const view = this.#viewOf({ ...about, name: this.#self, incarnation: this.#incarnation });
@@ -145,7 +135,10 @@ export class Membership {
     const suspicion = this.#suspicions.get(said.name);
     if (suspicion && said.incarnation >= suspicion.incarnation) {
       if (suspicion.isFull) return;
-      if (this.#confirm(suspicion, said)) this.#parts.spread(passedOn('suspect', said));
+      // False where this accuser was heard before.
+      if (!suspicion.confirm(said.from)) return;
+      this.#arm(said.name, suspicion);
+      this.#parts.spread(passedOn('suspect', said));
       return;
     }
     const known = this.#accused(said);
@@ -155,10 +148,7 @@ export class Membership {
       return;
     }
     this.#parts.spread(passedOn('suspect', said));
-    const view: MemberView = {
-      ...known,
-      ...{ incarnation: said.incarnation, state: 'suspect', since: this.#nowMs() },
-    };
+    const view = this.#changed(known, said.incarnation, 'suspect');
     this.#parts.table.set(view);
     this.#begin(view, said.from);
     this.#parts.changed({ kind: 'suspect', member: view });
@@ -181,11 +171,7 @@ export class Membership {
     const isGoodbye = said.name === said.from;
     const told = said.name === this.#self ? this.#left : undefined;
     this.#parts.spread(passedOn('dead', said), told);
-    const view: MemberView = {
-      ...known,
-      ...{ incarnation: said.incarnation, state: isGoodbye ? 'left' : 'dead' },
-      since: this.#nowMs(),
-    };
+    const view = this.#changed(known, said.incarnation, isGoodbye ? 'left' : 'dead');
     this.#parts.table.set(view);
     this.#gone.add(said.name);
     this.#parts.changed({ kind: isGoodbye ? 'leave' : 'fail', member: view });
@@ -220,9 +206,8 @@ export class Membership {
   /** This member itself was away for so long, ms: suspects get as much more time, since what they said meanwhile is still to be read. */
   stalled(forMs: number): void {
     for (const [name, suspicion] of this.#suspicions) {
-      suspicion.cancel();
-      suspicion.startedMs += forMs;
-      this.#arm(name);
+      suspicion.postpone(forMs);
+      this.#arm(name, suspicion);
     }
   }
 
@@ -241,8 +226,19 @@ export class Membership {
     return { name, incarnation, address, port, meta, versions, state: 'alive', since };
   }
 
+  /** Property by property, as in `#viewOf`: views of one shape are cheaper to read, and spreads make several. */
+  #changed(known: MemberView, incarnation: number, state: MemberState): MemberView {
+    const { name, address, port, meta, versions } = known;
+    const since = this.#nowMs();
+    return { name, incarnation, address, port, meta, versions, state, since };
+  }
+
   /** Whom it is said of, if that counts. */
-  #accused({ name, incarnation }: Accusation): MemberView | undefined {
+  #accused({ name, incarnation, from }: Accusation): MemberView | undefined {
+    if (incarnation === UNANSWERABLE && from !== this.#self) {
+      this.#parts.dropped?.('unfit');
+      return undefined;
+    }
     const known = this.#parts.table.get(name);
     if (known && incarnation >= known.incarnation) return known;
     this.#parts.dropped?.(known ? 'stale' : 'unknown_member');
@@ -278,34 +274,17 @@ export class Membership {
     this.#parts.spread(aliveOf(view));
   }
 
-  #begin(view: MemberView, first: string): void {
+  #begin({ name, incarnation }: MemberView, first: string): void {
     const { profile, table } = this.#parts;
     const bounds = suspicionBounds(profile, table.size);
-    const startedMs = this.#nowMs();
-    const { name, incarnation } = view;
-    const isFull = bounds.wanted < 1;
-    const suspicion = { incarnation, bounds, startedMs, isFull, confirmedBy: [], first };
-    this.#suspicions.set(name, { ...suspicion, cancel: () => undefined });
-    this.#arm(name);
+    const suspicion = new Suspicion(incarnation, first, this.#nowMs(), bounds);
+    this.#suspicions.set(name, suspicion);
+    this.#arm(name, suspicion);
   }
 
-  /** False where this accuser was heard before. */
-  #confirm(suspicion: Suspicion, { name, from }: Accusation): boolean {
-    const { confirmedBy, first, bounds } = suspicion;
-    if (from === first || confirmedBy.includes(from)) return false;
-    confirmedBy.push(from);
-    suspicion.isFull = confirmedBy.length >= bounds.wanted;
+  #arm(name: string, suspicion: Suspicion): void {
     suspicion.cancel();
-    this.#arm(name);
-    return true;
-  }
-
-  #arm(name: string): void {
-    const suspicion = this.#suspicions.get(name);
-    if (!suspicion) return;
-    const { bounds, confirmedBy, startedMs } = suspicion;
-    const lastsMs = suspicionMs(bounds, confirmedBy.length) - (this.#nowMs() - startedMs);
-    suspicion.cancel = this.#parts.clock.schedule(Math.max(0, lastsMs), () => {
+    suspicion.cancel = this.#parts.clock.schedule(suspicion.leftMs(this.#nowMs()), () => {
       this.#suspicions.delete(name);
       const known = this.#parts.table.get(name);
       if (known?.state !== 'suspect') return;
@@ -335,6 +314,9 @@ function aliveOf(view: MemberView): Message & { readonly name: string } {
 function sameWords(known: MemberView, said: Alive): boolean {
   return sameBytes(known.meta, said.meta) && sameBytes(known.versions, said.versions);
 }
+
+/** No incarnation is higher, so that nobody could answer back: only who made it up accuses so. */
+const UNANSWERABLE = 0xff_ff_ff_ff;
 
 /** Incarnations are 32 bits; past the last they begin anew, as Go's do. */
 function next(incarnation: number): number {

@@ -17,15 +17,34 @@ export interface RumourLimits {
   readonly all?: number;
 }
 
-interface Waiting<M> {
-  readonly rumour: Rumour<M>;
+/** Rumours for a packet, and what they take of its room. */
+export interface Taken<M> {
+  readonly messages: readonly M[];
+  readonly bytes: number;
+}
+
+/** One object for each rumour that waits: a packet looks at many, in ten thousand simulated members one after the other. */
+class Waiting<M> {
+  readonly message: M;
+  readonly bytes: number;
   readonly key: string | symbol;
-  sent: number;
   readonly order: number;
+  readonly finished: (() => void) | undefined;
+  sent = 0;
+
+  constructor({ message, bytes, finished }: Rumour<M>, key: string | symbol, order: number) {
+    this.message = message;
+    this.bytes = bytes;
+    this.key = key;
+    this.order = order;
+    this.finished = finished;
+  }
 }
 
 const OWN = 1024;
 const ALL = 16_384;
+/** Never changed. */
+const NONE: never[] = [];
 
 /**
  * Rumours that wait for packets with room. Those that were passed on least go first, then the larger ones, then the newer ones; each goes out so often as the caller says, and
@@ -65,45 +84,38 @@ export class Rumours<M> {
       this.#own.add(key);
     }
     if (this.#queue.length >= all) gone.push(this.#removeOldest(this.#waiting.keys()));
-    const waiting = { rumour, key, sent: 0, order: this.#order++ };
+    const waiting = new Waiting(rumour, key, this.#order++);
     this.#waiting.set(key, waiting);
     this.#queue.splice(this.#placeOf(waiting), 0, waiting);
     this.#leastBytes = Math.min(this.#leastBytes, rumour.bytes);
     // At last: who is told may add another one.
-    for (const one of gone) one?.rumour.finished?.();
+    for (const one of gone) one?.finished?.();
     return true;
   }
 
   /** Takes what goes into a packet with so much room; each part costs `partBytes` more. `limit`: how often a rumour is passed on. */
-  take(roomBytes: number, partBytes: number, maxParts: number, limit: number): M[] {
-    const taken: Waiting<M>[] = [];
-    const passedOver: Waiting<M>[] = [];
+  take(roomBytes: number, partBytes: number, maxParts: number, limit: number): Taken<M> {
+    const messages: M[] = [];
+    let passedOver: Waiting<M>[] = NONE;
     let left = roomBytes;
+    let over = 0;
     let at = 0;
     for (; at < this.#queue.length; at++) {
-      if (taken.length >= maxParts || this.#leastBytes + partBytes > left) break;
+      if (messages.length >= maxParts || this.#leastBytes + partBytes > left) break;
       const waiting = this.#queue[at];
       if (!waiting) break;
-      const bytes = waiting.rumour.bytes + partBytes;
-      if (bytes > left) passedOver.push(waiting);
-      else {
+      const bytes = waiting.bytes + partBytes;
+      if (bytes <= left) {
         left -= bytes;
-        taken.push(waiting);
-      }
+        if (++waiting.sent >= limit) over++;
+        messages.push(waiting.message);
+      } else if (passedOver === NONE) passedOver = [waiting];
+      else passedOver.push(waiting);
     }
-    const messages = taken.map(({ rumour }) => rumour.message);
-    for (const waiting of taken) waiting.sent++;
-    // Among themselves they stay in order: each was passed on once more.
-    const isOver = taken.some(({ sent }) => sent >= limit);
-    const again = isOver ? taken.filter(({ sent }) => sent < limit) : taken;
-    if (taken.length > 0) this.#queue = this.#merged(again, passedOver, at);
-    if (this.#queue.length === 0) this.#leastBytes = Infinity;
-    if (isOver) {
-      const over = taken.filter(({ sent }) => sent >= limit);
-      for (const waiting of over) this.#forget(waiting);
-      for (const { rumour } of over) rumour.finished?.();
-    }
-    return messages;
+    // Among themselves they stay in order, as each was passed on once more: if all were taken, there is nothing to do.
+    if (over > 0 || (messages.length > 0 && messages.length < this.#queue.length))
+      this.#putBack(at, passedOver, limit);
+    return { messages, bytes: roomBytes - left };
   }
 
   /** All have finished: nobody passes them on any more. */
@@ -113,7 +125,24 @@ export class Rumours<M> {
     this.#waiting.clear();
     this.#own.clear();
     this.#leastBytes = Infinity;
-    for (const { rumour } of over) rumour.finished?.();
+    for (const { finished } of over) finished?.();
+  }
+
+  /** Of those before a place some did not fit, and the others were taken: they go behind those that were not, or are over. */
+  #putBack(place: number, passedOver: Waiting<M>[], limit: number): void {
+    let next = 0;
+    const taken = this.#queue.slice(0, place).filter((waiting) => {
+      if (waiting !== passedOver[next]) return true;
+      next++;
+      return false;
+    });
+    const again = taken.filter(({ sent }) => sent < limit);
+    this.#queue = this.#merged(again, passedOver, place);
+    if (this.#queue.length === 0) this.#leastBytes = Infinity;
+    if (again.length === taken.length) return;
+    const over = taken.filter(({ sent }) => sent >= limit);
+    for (const waiting of over) this.#forget(waiting);
+    for (const { finished } of over) finished?.();
   }
 
   #removeOldest(keys: Iterable<string | symbol>): Waiting<M> | undefined {
@@ -146,24 +175,29 @@ export class Rumours<M> {
     return low;
   }
 
-  /** What was taken, put back in order among what was not: some that did not fit, and all from a place on. */
+  /** What was taken, put back in order among what was not: some that did not fit, and all from a place on. In place: copies of ten thousand for each packet would be most of the garbage that gossip makes. */
   #merged(again: Waiting<M>[], passedOver: readonly Waiting<M>[], from: number): Waiting<M>[] {
-    if (passedOver.length === 0 && from === this.#queue.length) return again;
-    const others = [...passedOver, ...this.#queue.slice(from)];
-    const merged: Waiting<M>[] = [];
-    let at = 0;
-    for (const waiting of again) {
-      for (let other = others[at]; other && goesBefore(other, waiting); other = others[++at])
-        merged.push(other);
-      merged.push(waiting);
+    const queue = this.#queue;
+    if (passedOver.length === 0 && from === queue.length) return again;
+    queue.splice(0, from, ...passedOver);
+    let other = queue.length - 1;
+    queue.push(...again);
+    let place = queue.length - 1;
+    for (let last = again.length - 1; last >= 0; place--) {
+      const [waiting, before] = [again[last], queue[other]];
+      if (!waiting) break;
+      const isLater = before !== undefined && goesBefore(waiting, before);
+      queue[place] = isLater ? before : waiting;
+      if (isLater) other--;
+      else last--;
     }
-    return at < others.length ? merged.concat(others.slice(at)) : merged;
+    return queue;
   }
 }
 
 /** Those that were passed on least first, then the larger ones, then the newer ones. */
 function goesBefore<M>(one: Waiting<M>, other: Waiting<M>): boolean {
   if (one.sent !== other.sent) return one.sent < other.sent;
-  if (one.rumour.bytes !== other.rumour.bytes) return one.rumour.bytes > other.rumour.bytes;
+  if (one.bytes !== other.bytes) return one.bytes > other.bytes;
   return one.order > other.order;
 }

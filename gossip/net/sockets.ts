@@ -26,6 +26,8 @@ export interface SocketEvents {
   tooMany(from: Endpoint): void;
   /** A packet could not be sent. */
   unsent(error: Error): void;
+  /** The system could not hand over a connection, such as for want of memory; it may the next one. */
+  unaccepted(error: Error): void;
 }
 
 /** One UDP and one TCP socket on the same port. Owns them and all connections. */
@@ -37,6 +39,7 @@ export class Sockets implements AsyncDisposable {
   readonly #acceptedFrom = new Map<string, number>();
   #accepted = 0;
   #sending = 0;
+  readonly #unsent: (error: Error) => void;
   readonly local: Endpoint;
 
   private constructor(udp: UdpSocket, tcp: Server, events: SocketEvents) {
@@ -47,8 +50,12 @@ export class Sockets implements AsyncDisposable {
     udp.on('message', (bytes: Buffer, from: RemoteInfo) => {
       events.packet(bytes, { address: addressBytes(from.address), port: from.port });
     });
-    udp.on('error', (error) => {
+    this.#unsent = (error) => {
       events.unsent(error);
+    };
+    udp.on('error', this.#unsent);
+    tcp.on('error', (error) => {
+      events.unaccepted(error);
     });
     tcp.on('connection', (socket: Socket) => {
       const { remoteAddress = '', remotePort = 0 } = socket;
@@ -78,18 +85,20 @@ export class Sockets implements AsyncDisposable {
     }
   }
 
-  /** Sends one packet; what can't be sent is lost like any other. */
+  /** Sends one packet; what can't be sent is told of and lost like any other. */
   send(bytes: Uint8Array, to: Endpoint): void {
     const host = addressText(to.address);
     // Nobody listens on port 0; the library would throw.
     if (host === undefined || to.port === 0) return;
     this.#sending++;
-    this.#udp.send(bytes, to.port, host, () => {
+    this.#udp.send(bytes, to.port, host, (error) => {
       this.#sending--;
+      // Whoever gives a callback gets no event.
+      if (error) this.#unsent(error);
     });
   }
 
-  /** Opens a connection. UNAVAILABLE, or DEADLINE_EXCEEDED after so long; all that follows on it has the same deadline. */
+  /** Opens a connection. UNAVAILABLE where it can't, also after so long; all that follows on it has the same deadline. */
   async dial(to: Endpoint, timeoutMs: number): Promise<Socket> {
     const host = addressText(to.address);
     if (host === undefined || to.port === 0)

@@ -1,6 +1,11 @@
 import { createHash } from 'node:crypto';
 
-import { decodeUserEvent, encodeUserEvent, MAX_EVENT_NAME_BYTES } from './events.js';
+import {
+  decodeUserEvent,
+  encodeUserEvent,
+  MAX_EVENT_BYTES,
+  MAX_EVENT_NAME_BYTES,
+} from './events.js';
 import type { UserEvent } from './events.js';
 import { invalidArgument } from '../../runtime/errors.js';
 import { LamportTime } from './lamport-time.js';
@@ -31,18 +36,25 @@ export class EventBoard {
     this.#isTold = isTold;
   }
 
-  /** The message for an event of this member's own. Throws INVALID_ARGUMENT. */
-  own(name: string, payload: Uint8Array, coalesce: boolean): Uint8Array {
+  /** The message for an event of this member's own. INVALID_ARGUMENT where a packet, which has `roomBytes` for it, can't take it: then nothing is kept of it. */
+  own({ name, payload, coalesce }: Omit<UserEvent, 'time'>, roomBytes: number): Uint8Array {
     const bytes = Buffer.byteLength(name);
     if (bytes === 0 || bytes > MAX_EVENT_NAME_BYTES)
       throw invalidArgument(
         'name',
         `has ${String(bytes)} bytes, expected 1 to ${String(MAX_EVENT_NAME_BYTES)}`,
       );
-    const event = { time: this.time.take(), name, payload, coalesce };
+    const most = Math.min(roomBytes, MAX_EVENT_BYTES);
+    const event = { time: this.time.now, name, payload, coalesce };
+    const message = encodeUserEvent(event);
+    if (message.length > most) {
+      const sizes = `takes ${String(message.length)} bytes, there is room for ${String(most)}`;
+      throw invalidArgument('event', sizes);
+    }
+    this.time.take();
     this.#recent.add(event.time, keyOf(event));
     this.#keep(event);
-    return encodeUserEvent(event);
+    return message;
   }
 
   /** Whether it is news, and to be passed on. Throws a WireError. */
@@ -50,13 +62,15 @@ export class EventBoard {
     return this.#take(decodeUserEvent(message));
   }
 
-  /** What another member heard. `ignoreOld`: this member has only come, what was before is not for it. */
-  merge(eventTime: number, events: readonly EventsAt[], ignoreOld: boolean): void {
-    const isBelieved = this.time.witness(eventTime - 1);
-    if (ignoreOld && isBelieved) this.#recent.ignoreBefore(eventTime);
-    for (const { time, events: told } of events)
-      for (const { name, payload } of told)
-        if (name !== '') this.#take({ time, name, payload, coalesce: false });
+  /** This member has only come: what was before is not for it. */
+  ignoreBefore(time: number): void {
+    this.#recent.ignoreBefore(time);
+  }
+
+  /** What another member heard. Throws a WireError. */
+  merge({ time, events }: EventsAt): void {
+    for (const { name, payload } of events)
+      if (name !== '') this.#take({ time, name, payload, coalesce: false });
   }
 
   /** To be told again, the newest first. */
@@ -72,7 +86,7 @@ export class EventBoard {
   }
 
   #take(event: UserEvent): boolean {
-    if (!this.time.witness(event.time)) return false;
+    this.time.witness(event.time);
     if (!this.#recent.add(event.time, keyOf(event))) return false;
     this.#keep(event);
     this.#heard(event);

@@ -1,5 +1,6 @@
 import type { MemberView } from '../core/member.js';
 import { messageOf } from '../../runtime/errors.js';
+import { MOST_KEYS } from '../wire/keyring.js';
 import type { Keyring } from '../wire/keyring.js';
 import { RawReader } from '../wire/raw-reader.js';
 import { RawWriter } from '../wire/raw-writer.js';
@@ -10,8 +11,11 @@ import { decodeTags } from './tags.js';
 
 /** Names of queries that agents answer themselves begin so. */
 const INTERNAL = '_serf_';
-/** Keys that fit into an answer. */
-const MOST_KEYS = 16;
+/** Of why a key was not changed, so that the answer fits into a packet. */
+const MOST_WORDS = 512;
+
+/** What a query does with a key. */
+export type KeyChange = 'install' | 'use' | 'remove';
 
 /** What answers are made of. */
 export interface InternalFacts {
@@ -20,34 +24,29 @@ export interface InternalFacts {
   readonly member: (
     name: string,
   ) => { readonly view: MemberView; readonly standing: Standing } | undefined;
-  /** The keys were changed by a query. */
-  readonly rekeyed: (how: string) => void;
+  /** The keys were changed by a query; not, where there is a problem. */
+  readonly rekeyed: (how: KeyChange, problem?: string) => void;
 }
 
 /**
- * What an agent answers by itself: nothing where the query is a program's, or needs no more than the acknowledgement. Keys (`serf keys`) are changed in memory. Throws a WireError.
+ * What an agent answers by itself: nothing where the query is a program's, or needs no more than the acknowledgement. Keys (`serf keys`) are changed, and kept where the keyring has a file, before
+ * that is answered; what keeps them from it is answered too. Throws a WireError; never rejects.
  */
 export function internalAnswer(
   query: string,
   payload: Uint8Array,
   facts: InternalFacts,
-): Uint8Array | undefined {
+): Uint8Array | Promise<Uint8Array> | undefined {
   if (!query.startsWith(INTERNAL)) return undefined;
   switch (query.slice(INTERNAL.length)) {
     case 'conflict':
       return conflictVote(Buffer.from(payload).toString(), facts);
     case 'install-key':
-      return changed(payload, facts, 'installed', (keyring, key) => {
-        keyring.add(key);
-      });
+      return changed(payload, facts, 'install', (keyring, key) => keyring.add(key));
     case 'use-key':
-      return changed(payload, facts, 'in use', (keyring, key) => {
-        keyring.use(key);
-      });
+      return changed(payload, facts, 'use', (keyring, key) => keyring.use(key));
     case 'remove-key':
-      return changed(payload, facts, 'removed', (keyring, key) => {
-        keyring.remove(key);
-      });
+      return changed(payload, facts, 'remove', (keyring, key) => keyring.remove(key));
     case 'list-keys':
       return listed(facts.keyring);
     default:
@@ -71,25 +70,29 @@ const keyAnswer = record<KeyAnswer>({
 function changed(
   payload: Uint8Array,
   { keyring, rekeyed }: InternalFacts,
-  how: string,
-  change: (keyring: Keyring, key: Uint8Array) => void,
-): Uint8Array {
+  how: KeyChange,
+  change: (keyring: Keyring, key: Uint8Array) => Promise<void>,
+): Uint8Array | Promise<Uint8Array> {
   if (!keyring) return answered({ ok: false, message: 'this member has no keyring' });
   if (payload[0] !== SerfType.keyRequest)
     return answered({ ok: false, message: 'the request was not understood' });
   const { key } = keyRequest.read(new RawReader(payload, 1));
-  try {
-    change(keyring, key);
-  } catch (error) {
-    return answered({ ok: false, message: messageOf(error) });
-  }
-  rekeyed(how);
-  return answered({ ok: true });
+  return change(keyring, key).then(
+    () => {
+      rekeyed(how);
+      return answered({ ok: true });
+    },
+    (error: unknown) => {
+      const message = messageOf(error);
+      rekeyed(how, message);
+      return answered({ ok: false, message: message.slice(0, MOST_WORDS) });
+    },
+  );
 }
 
 function listed(keyring: Keyring | undefined): Uint8Array {
   if (!keyring) return answered({ ok: false, message: 'this member has no keyring' });
-  const keys = keyring.keys.slice(0, MOST_KEYS).map((key) => Buffer.from(key).toString('base64'));
+  const keys = keyring.keys.map((key) => Buffer.from(key).toString('base64'));
   return answered({ ok: true, keys, primary: keys[0] ?? '' });
 }
 

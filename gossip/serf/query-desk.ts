@@ -17,6 +17,8 @@ export interface QueryParts {
   readonly members: () => readonly MemberView[];
   /** One packet, which may be lost. */
   readonly send: (to: Endpoint, message: Uint8Array) => void;
+  /** An answer that took its time could not be given: a bug of ours or of the program on top. */
+  readonly failed: (error: unknown) => void;
 }
 
 /** Queries of agents of Serf: heard once, acknowledged, answered where an agent does by itself, and passed on. Programs here answer none. */
@@ -32,7 +34,7 @@ export class QueryDesk {
   /** Whether it is to be passed on. Throws a WireError. */
   onQuery(message: Uint8Array): boolean {
     const query = decodeQuery(message);
-    if (!this.time.witness(query.time)) return false;
+    this.time.witness(query.time);
     if (!this.#recent.add(query.time, String(query.id))) return false;
     const { facts, tags } = this.#parts;
     if (isFor(query.filters, facts.name, tags())) this.#answer(query);
@@ -49,8 +51,12 @@ export class QueryDesk {
   #answer(query: Query): void {
     const { facts } = this.#parts;
     if ((query.flags & QueryFlag.ack) !== 0) this.#give(query, QueryFlag.ack, new Uint8Array());
-    const payload = internalAnswer(query.name, query.payload, facts);
-    if (payload) this.#give(query, 0, payload);
+    const answer = internalAnswer(query.name, query.payload, facts);
+    const give = (payload: Uint8Array): void => {
+      this.#give(query, 0, payload);
+    };
+    if (answer instanceof Uint8Array) give(answer);
+    else answer?.then(give).catch(this.#parts.failed);
   }
 
   #give(query: Query, flags: number, payload: Uint8Array): void {

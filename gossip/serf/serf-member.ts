@@ -1,4 +1,5 @@
 import { systemClock } from '../../runtime/clock.js';
+import type { Clock } from '../../runtime/clock.js';
 import type { MemberChange } from '../core/membership.js';
 import type { MemberView } from '../core/member.js';
 import { lan } from '../core/profile.js';
@@ -8,6 +9,7 @@ import { endpointText } from '../net/address.js';
 import { distance } from './coordinate.js';
 import type { Coordinate } from './coordinate.js';
 import type { UserEvent } from './events.js';
+import type { KeyChange } from './internal-queries.js';
 import { Reconnection } from './reconnection.js';
 import { SerfVoice } from './serf-voice.js';
 import { decodeTags, encodeTags } from './tags.js';
@@ -18,9 +20,11 @@ export type SerfOptions = Omit<MemberlistOptions, 'meta' | 'delegateVersions' | 
   readonly events?: EventDelegate;
   /** Hears every event of a program, once each, whoever told it; those of `events` not. */
   readonly onEvent?: (event: UserEvent) => void;
+  /** Hears that an operator (`serf keys`) had a key installed, used or removed here, or what kept it from that. */
+  readonly onRekeyed?: (how: KeyChange, problem: string | undefined) => void;
 };
 
-/** What a program on top tells all members, and hears from them. */
+/** What a program on top tells all members, and hears from them. What it hears it may refuse with a WireError, which is counted. */
 export interface EventDelegate {
   /** Only events of this name are heard; others are passed on. */
   readonly name: string;
@@ -46,20 +50,38 @@ export class SerfMember implements AsyncDisposable {
   readonly list: Memberlist;
   readonly #voice: SerfVoice;
   readonly #reconnection: Reconnection;
+  readonly #clock: Clock;
 
-  private constructor(list: Memberlist, voice: SerfVoice, reconnection: Reconnection) {
+  private constructor(
+    list: Memberlist,
+    voice: SerfVoice,
+    reconnection: Reconnection,
+    clock: Clock,
+  ) {
     this.list = list;
     this.#voice = voice;
     this.#reconnection = reconnection;
+    this.#clock = clock;
   }
 
   static async create(options: SerfOptions): Promise<SerfMember> {
-    const { events, onEvent, tags = {}, onChange, ...rest } = options;
+    const { events, onEvent, onRekeyed, tags = {}, onChange, ...rest } = options;
+    const { clock = systemClock, random = Math.random } = options;
+    // Before the list, which tells of this member itself as it opens; it is asked for later, by timers.
+    const reconnection = new Reconnection({
+      ...{ clock, random, profile: options.profile ?? lan },
+      here: () => list.members().length,
+      exchange: (withWhom, done) => {
+        // Not there: as was to be expected.
+        list.join([endpointText(withWhom)]).then(done, () => undefined);
+      },
+    });
     const voice = new SerfVoice({
-      ...{ name: options.name, keyring: options.keyring, random: options.random ?? Math.random },
+      ...{ name: options.name, keyring: options.keyring, random },
       ...(options.log ? { log: options.log } : {}),
       ...(events ? { events } : {}),
       onEvent: (event) => onEvent?.(event),
+      onRekeyed: (how, problem) => onRekeyed?.(how, problem),
       onChange: (change) => {
         reconnection.changed(change);
         onChange?.(change);
@@ -75,17 +97,8 @@ export class SerfMember implements AsyncDisposable {
         voice.changed(change);
       },
     });
-    const reconnection: Reconnection = new Reconnection({
-      ...{ clock: options.clock ?? systemClock, random: options.random ?? Math.random },
-      profile: options.profile ?? lan,
-      here: () => list.members().length,
-      exchange: (withWhom, done) => {
-        // Not there: as was to be expected.
-        list.join([endpointText(withWhom)]).then(done, () => undefined);
-      },
-    });
     voice.attach(list);
-    return new SerfMember(list, voice, reconnection);
+    return new SerfMember(list, voice, reconnection, clock);
   }
 
   /** All that are known, gone ones too, with their tags; whom an operator had removed not. */
@@ -138,16 +151,16 @@ export class SerfMember implements AsyncDisposable {
   /** Says that it means to go, then goodbye; resolves when both were passed on, or after so long. */
   async leave(timeoutMs = 5000): Promise<void> {
     this.#reconnection.stop();
-    const startedMs = performance.now();
-    if (this.list.members().length > 1) {
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, timeoutMs / 2);
+    const untilMs = this.#clock.monotonicMs() + timeoutMs;
+    if (this.list.members().length > 1)
+      await new Promise<void>((resolve) => {
+        const cancel = this.#clock.schedule(timeoutMs / 2, resolve);
+        void this.#voice.sayLeaving().then(() => {
+          cancel();
+          resolve();
+        });
       });
-      await Promise.race([this.#voice.sayLeaving(), late]);
-      clearTimeout(timer);
-    }
-    await this.list.leave(Math.max(1, timeoutMs - (performance.now() - startedMs)));
+    await this.list.leave(Math.max(1, untilMs - this.#clock.monotonicMs()));
   }
 
   stop(): Promise<void> {

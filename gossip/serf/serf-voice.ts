@@ -13,6 +13,7 @@ import { decodeCoordinate, encodeCoordinate } from './coordinate-payload.js';
 import { EventBoard } from './event-board.js';
 import type { UserEvent } from './events.js';
 import { decodeJoin, decodeLeave, encodeJoin, encodeLeave } from './intents.js';
+import type { KeyChange } from './internal-queries.js';
 import { LamportTime } from './lamport-time.js';
 import { SerfType } from './message-type.js';
 import { QueryDesk } from './query-desk.js';
@@ -35,6 +36,8 @@ export interface VoiceList {
   member(name: string): MemberView | undefined;
   broadcast(message: Uint8Array): Promise<void>;
   sendBestEffort(to: Endpoint, message: Uint8Array): void;
+  /** Something that arrived counts for nothing. */
+  refuse(problem: WireError): void;
 }
 
 export interface VoiceOptions {
@@ -48,6 +51,7 @@ export interface VoiceOptions {
   onChange(change: MemberChange): void;
   /** An operator had somebody removed. */
   onPruned?(name: string): void;
+  onRekeyed?(how: KeyChange, problem: string | undefined): void;
 }
 
 /** What a member says and hears at Serf's level: intents, events, queries, coordinates. `attach` it to its list. */
@@ -74,8 +78,12 @@ export class SerfVoice implements Delegate {
     this.#place = new NetworkPlace(random);
     this.#board = new EventBoard(
       (event) => {
-        if (event.name === events?.name) events.onEvent(event.payload);
-        else options.onEvent(event);
+        if (event.name !== events?.name) options.onEvent(event);
+        // Others may understand it: it is passed on.
+        else
+          this.#understood(() => {
+            events.onEvent(event.payload);
+          });
       },
       // Those have a state of their own.
       (told) => told !== events?.name,
@@ -89,9 +97,14 @@ export class SerfVoice implements Delegate {
           const standing = this.#standings.of(asked);
           return view && standing ? { view, standing } : undefined;
         },
-        rekeyed: (how) => {
-          log.warn({ how }, 'a key of the cluster was changed by a query');
+        rekeyed: (how, problem) => {
+          if (problem === undefined) log.warn({ how }, 'a key of the cluster was changed');
+          else log.error({ how, problem }, 'a key of the cluster could not be changed');
+          options.onRekeyed?.(how, problem);
         },
+      },
+      failed: (error) => {
+        log.error({ err: error }, 'a query was not answered');
       },
       tags: () => decodeTags(this.#list?.member(name)?.meta ?? new Uint8Array()),
       members: () => this.#list?.allMembers() ?? [],
@@ -141,7 +154,8 @@ export class SerfVoice implements Delegate {
   }
 
   sayEvent(name: string, payload: Uint8Array, coalesce: boolean): void {
-    void this.#list?.broadcast(this.#board.own(name, payload, coalesce));
+    const { roomBytes = 0 } = this.#list ?? {};
+    void this.#list?.broadcast(this.#board.own({ name, payload, coalesce }, roomBytes));
   }
 
   sayLeaving(): Promise<void> {
@@ -183,10 +197,12 @@ export class SerfVoice implements Delegate {
     });
   }
 
-  async localState(): Promise<Uint8Array> {
+  /** Unless the other side joins, what it knows is not told again. */
+  async localState(join = false, heard: Uint8Array = new Uint8Array()): Promise<Uint8Array> {
     const { time: eventTime } = this.#board;
     const ours = (await this.#options.events?.state()) ?? new Uint8Array();
-    const intents = await this.#slices.run(this.#intents());
+    const known = join ? new Map<string, number>() : await this.#timesIn(heard);
+    const intents = await this.#slices.run(this.#intents(known));
     const state = {
       ...{ time: this.#time.now, ours, ...intents, eventTime: eventTime.now },
       ...{ events: this.#board.toldAgain(), queryTime: this.#desk.time.now },
@@ -194,24 +210,39 @@ export class SerfVoice implements Delegate {
     return this.#slices.run(encodingState(state));
   }
 
-  *#intents(): Generator<undefined, Pick<SerfState, 'statusTimes' | 'left'>> {
+  /** What is not understood is told when it is merged. */
+  async #timesIn(heard: Uint8Array): Promise<SerfState['statusTimes']> {
+    try {
+      return (await this.#slices.run(decodingState(heard)))?.statusTimes ?? new Map();
+    } catch (error) {
+      if (error instanceof WireError) return new Map();
+      throw error;
+    }
+  }
+
+  *#intents(
+    known: SerfState['statusTimes'],
+  ): Generator<undefined, Pick<SerfState, 'statusTimes' | 'left'>> {
     const statusTimes = new Map<string, number>();
     const left: string[] = [];
     for (const [name, { time, standing }] of this.#standings.all()) {
       yield undefined;
-      statusTimes.set(name, time);
+      // An intent no newer than the last one that is known would count for nothing; of who left, the time stands beside.
       if (standing === 'left') left.push(name);
+      else if ((known.get(name) ?? -1) >= time) continue;
+      statusTimes.set(name, time);
     }
     return { statusTimes, left };
   }
 
   async mergeState(bytes: Uint8Array, join: boolean): Promise<void> {
     // Of whom we join: who joins us may be behind, or far ahead.
-    const ignoreOld = join && this.#joins > 0;
+    const ofWhomWeJoin = join && this.#joins > 0;
     try {
       const state = await this.#slices.run(decodingState(bytes));
       if (!state) return;
-      await this.#slices.run(this.#merging(state, ignoreOld));
+      this.#setClocks(state, ofWhomWeJoin);
+      await this.#slices.run(this.#merging(state));
       if (state.ours.length > 0) await this.#options.events?.mergeState(state.ours);
       await this.#slices.run(this.#forgettingStrangers());
     } catch (error) {
@@ -219,24 +250,48 @@ export class SerfVoice implements Delegate {
     }
   }
 
-  *#merging(state: SerfState, ignoreOld: boolean): Generator<undefined, void> {
-    const { time, statusTimes, left, eventTime, events, queryTime } = state;
-    this.#time.witness(time - 1);
-    this.#desk.time.witness(queryTime - 1);
+  #setClocks({ time, eventTime, queryTime }: SerfState, ofWhomWeJoin: boolean): void {
+    const how = ofWhomWeJoin ? 'follow' : 'witness';
+    // Nothing was said yet at the times that they show.
+    this.#understood(() => {
+      this.#time[how](time - 1);
+    });
+    this.#understood(() => {
+      this.#desk.time[how](queryTime - 1);
+    });
+    this.#understood(() => {
+      this.#board.time[how](eventTime - 1);
+      if (ofWhomWeJoin) this.#board.ignoreBefore(eventTime);
+    });
+  }
+
+  /** What is understood of it counts. */
+  *#merging({ statusTimes, left, events }: SerfState): Generator<undefined, void> {
     const gone = new Set(left);
     for (const name of gone) {
       yield undefined;
-      // When it left is not said: after it was here.
-      const at = (statusTimes.get(name) ?? 0) + 1;
+      const at = statusTimes.get(name) ?? 0;
       // Whom the list has forgotten has left long ago: kept, it would speak against who comes back.
-      if (!this.#standings.knows(name) || !this.#time.witness(at)) continue;
-      this.#after(name, this.#standings.leaves({ name, time: at, prune: false }, this.#leaving));
+      if (!this.#standings.knows(name)) continue;
+      this.#understood(() => {
+        this.#time.witness(at);
+        this.#after(name, this.#standings.hasLeft(name, at, this.#leaving));
+      });
     }
     for (const [name, at] of statusTimes) {
       yield undefined;
-      if (!gone.has(name) && this.#time.witness(at)) this.#standings.joins({ name, time: at });
+      if (gone.has(name)) continue;
+      this.#understood(() => {
+        this.#time.witness(at);
+        this.#standings.joins({ name, time: at });
+      });
     }
-    this.#board.merge(eventTime, events, ignoreOld);
+    for (const told of events) {
+      yield undefined;
+      this.#understood(() => {
+        this.#board.merge(told);
+      });
+    }
   }
 
   ackPayload(): Uint8Array {
@@ -255,7 +310,7 @@ export class SerfVoice implements Delegate {
     switch (message[0]) {
       case SerfType.leave: {
         const intent = decodeLeave(message);
-        if (!this.#time.witness(intent.time)) return false;
+        this.#time.witness(intent.time);
         const outcome = this.#standings.leaves(intent, this.#leaving);
         // Rumours miss one now and then, and its goodbye follows at once.
         if (outcome === 'news' && this.#isSmall) this.#tell(message);
@@ -263,7 +318,7 @@ export class SerfVoice implements Delegate {
       }
       case SerfType.join: {
         const intent = decodeJoin(message);
-        if (!this.#time.witness(intent.time)) return false;
+        this.#time.witness(intent.time);
         return this.#after(intent.name, this.#standings.joins(intent));
       }
       case SerfType.userEvent:
@@ -331,6 +386,6 @@ export class SerfVoice implements Delegate {
 
   #notUnderstood(error: unknown): void {
     if (!(error instanceof WireError)) throw error;
-    this.#log.debug({ problem: error.message }, 'not understood');
+    this.#list?.refuse(error);
   }
 }

@@ -103,6 +103,15 @@ export class Standings {
     return standing === 'failed' ? 'left' : 'news';
   }
 
+  /** In an exchange: who tells it heard the last intent at this time. Of two that heard the same, who saw it leave knows more than who saw it fail. */
+  hasLeft(name: string, time: number, meansToGo: boolean): IntentOutcome {
+    const known = this.#known.get(name);
+    if (known?.standing !== 'failed' || known.time !== time)
+      return this.leaves({ name, time, prune: false }, meansToGo);
+    known.standing = 'left';
+    return 'left';
+  }
+
   joins({ name, time }: JoinIntent): IntentOutcome {
     const known = this.#known.get(name);
     if (!known) return this.#wait(name, time, false);

@@ -1,4 +1,4 @@
-import { MAX_NAME_BYTES } from '../wire/limits.js';
+import { MAX_MEMBERS, MAX_NAME_BYTES } from '../wire/limits.js';
 import { RawReader } from '../wire/raw-reader.js';
 import { RawWriter } from '../wire/raw-writer.js';
 import { bytes, list, nested, record, text, wide } from '../wire/record.js';
@@ -25,7 +25,6 @@ export interface EventsAt {
   readonly events: readonly { readonly name: string; readonly payload: Uint8Array }[];
 }
 
-const MAX_MEMBERS = 2 ** 20;
 const MAX_MOMENTS = 4096;
 const MAX_EVENTS_AT_ONCE = 1024;
 const MAX_OURS_BYTES = 20 * 1024 ** 2;

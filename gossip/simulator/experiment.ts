@@ -227,7 +227,7 @@ function drawn(members: number, count: number, random: () => number): number[] {
   return [...places];
 }
 
-export function spreadOf(times: readonly number[]): Spread | undefined {
+function spreadOf(times: readonly number[]): Spread | undefined {
   if (times.length === 0) return undefined;
   const sorted = [...times].sort((one, other) => one - other);
   const at = (share: number): number =>

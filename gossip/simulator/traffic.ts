@@ -1,9 +1,10 @@
 import { sizeOf } from '../core/encoded.js';
 import type { MemberView } from '../core/member.js';
 import type { Message } from '../wire/messages.js';
-import { pack } from '../wire/lzw.js';
+import { pack } from '../wire/lzw-encoder.js';
 import { COMPOUND_BYTES, COMPOUND_PART_BYTES } from '../wire/packet.js';
 import { encodeMember } from '../wire/push-pull.js';
+import { spread } from '../wire/spread.js';
 
 /** What bytes are for. What rides on a ping or its answer beside it counts as a rumour. */
 export const trafficKinds = ['probes', 'rumours', 'push/pull', 'tcp ping'] as const;
@@ -23,7 +24,6 @@ const SEGMENT_BYTES = 1448;
 /** Handshake and end, both ways. */
 const CONNECTION_SEGMENTS = 7;
 const TCP_PING_BYTES = (CONNECTION_SEGMENTS + 4) * TCP_HEADER_BYTES + 60;
-const PROBES: ReadonlySet<string> = new Set(['ping', 'ack', 'indirectPing', 'nack']);
 
 /** Counts what is sent. */
 export class Traffic {
@@ -47,15 +47,16 @@ export class Traffic {
     };
   }
 
-  packet(messages: readonly Message[]): void {
+  /** `bytes`: of its messages, each with what stands before it in a packet of several. */
+  packet(messages: readonly Message[], bytes: number): void {
     const [first] = messages;
-    const kind = first && PROBES.has(first.kind) ? this.#probes : this.#rumours;
-    kind.packets++;
-    kind.bytes += UDP_HEADER_BYTES + (first ? sizeOf(first) : 0);
-    if (messages.length < 2) return;
-    let rumours = COMPOUND_BYTES + COMPOUND_PART_BYTES * messages.length;
-    for (let at = 1; at < messages.length; at++) rumours += sizeOf(messages[at] as Message);
-    this.#rumours.bytes += rumours;
+    if (!first) return;
+    const sent = isProbing(first) ? this.#probes : this.#rumours;
+    const isAlone = messages.length === 1;
+    const ownBytes = isAlone ? bytes - COMPOUND_PART_BYTES : sizeOf(first);
+    sent.packets++;
+    sent.bytes += UDP_HEADER_BYTES + ownBytes;
+    if (!isAlone) this.#rumours.bytes += COMPOUND_BYTES + bytes - ownBytes;
   }
 
   tcpPing(): void {
@@ -63,11 +64,11 @@ export class Traffic {
     this.#tcpPings.bytes += TCP_PING_BYTES;
   }
 
-  /** All that both hold, both ways. */
-  exchange(members: number, otherMembers: number): void {
+  /** All that one holds, and of what the other holds as much as it answers. */
+  exchange(members: number, answered: number): void {
     this.#exchanges.packets++;
     this.#exchanges.bytes += CONNECTION_SEGMENTS * TCP_HEADER_BYTES;
-    for (const count of [members, otherMembers]) {
+    for (const count of [members, answered]) {
       const bytes = count * this.#memberBytes;
       // One acknowledgement for two segments.
       this.#exchanges.bytes += bytes + 1.5 * Math.ceil(bytes / SEGMENT_BYTES) * TCP_HEADER_BYTES;
@@ -75,8 +76,16 @@ export class Traffic {
   }
 }
 
-/** Bytes of a member in an exchange of all of these, in this order, raw and as they are sent. */
-export function memberBytes(views: readonly MemberView[]): { raw: number; packed: number } {
-  const state = Buffer.concat(views.map((view) => encodeMember(view)));
-  return { raw: state.length / views.length, packed: pack(state).length / views.length };
+/** Bytes of all of these in an exchange, with what the program on top says, raw and as they are sent. */
+export function stateBytes(
+  views: readonly MemberView[],
+  userState: Uint8Array = new Uint8Array(),
+): { raw: number; packed: number } {
+  const members = [...spread(views)].map((view) => encodeMember(view));
+  const state = Buffer.concat([...members, userState]);
+  return { raw: state.length, packed: pack(state).length };
+}
+
+function isProbing({ kind }: Message): boolean {
+  return kind === 'ping' || kind === 'ack' || kind === 'indirectPing' || kind === 'nack';
 }

@@ -1,6 +1,5 @@
 import type { Clock } from '../../runtime/clock.js';
-import { DueHeap, isBefore } from './due-heap.js';
-import type { Due } from './due-heap.js';
+import { Due, isBefore } from './due.js';
 
 /** A process that may be stopped: what falls due meanwhile waits. */
 export interface Host {
@@ -10,17 +9,67 @@ export interface Host {
   wakes(): void;
 }
 
+/** Something that whoever asked for it may cancel. */
+class Timer extends Due {
+  readonly #time: VirtualTime;
+  readonly #host: Host | undefined;
+  #callback: (() => void) | undefined;
+
+  constructor(time: VirtualTime, delayMs: number, host: Host | undefined, callback: () => void) {
+    super(time.in(delayMs), time.nextOrder());
+    this.#time = time;
+    this.#host = host;
+    this.#callback = callback;
+  }
+
+  /** It stays where it is and does nothing: to look for it would cost more. */
+  cancel(): void {
+    this.#callback = undefined;
+  }
+
+  happens(): void {
+    const host = this.#host;
+    if (host && this.#callback) {
+      if (host.pausedUntilMs > this.#time.monotonicMs()) {
+        // In the order in which they fell due.
+        this.#time.enter(new Belated(host.pausedUntilMs, this.#time.nextOrder(), this));
+        return;
+      }
+      host.wakes();
+    }
+    // What the process was told as it woke may have cancelled it.
+    this.#callback?.();
+  }
+}
+
+/** A timer that fell due while its process was stopped. */
+class Belated extends Due {
+  readonly #timer: Timer;
+
+  constructor(atMs: number, order: number, timer: Timer) {
+    super(atMs, order);
+    this.#timer = timer;
+  }
+
+  happens(): void {
+    this.#timer.happens();
+  }
+}
+
 const SLOTS_PER_MS = 8;
-/** About 4 s: most timers of the protocol are shorter. A power of two. */
+/** About 4 s, an epoch: most timers of the protocol are shorter. A power of two. */
 const SLOTS = 2 ** 15;
+/** More things than this in a slot are put in order by the engine. */
+const MANY = 32;
 
 /**
  * A clock that goes from one thing to do to the next, as fast as they are done. A wheel: what falls due in the next seconds stands in slots of an eighth of a millisecond, which
- * are put in order when their time comes; the rest waits in a heap.
+ * are put in order when their time comes; the rest waits by epochs, and goes into the slots when its epoch begins.
  */
 export class VirtualTime implements Clock {
   readonly #slots: (Due | undefined)[] = new Array<Due | undefined>(SLOTS).fill(undefined);
-  readonly #far = new DueHeap();
+  /** By epoch, the last that was asked for first. */
+  readonly #far = new Map<number, Due>();
   /** What falls due in the slot that is being done, in order, from `#next` on. */
   #current: Due[] = [];
   #next = 0;
@@ -43,16 +92,26 @@ export class VirtualTime implements Clock {
 
   /** The same for something that a process does. */
   scheduleOn(host: Host | undefined, delayMs: number, callback: () => void): () => void {
-    const due = this.#due(delayMs, callback, host);
+    const timer = new Timer(this, delayMs, host, callback);
+    this.enter(timer);
     return () => {
-      // It stays where it is and does nothing: to look for it would cost more.
-      due.callback = undefined;
+      timer.cancel();
     };
   }
 
   /** The same for what is never cancelled. */
   after(delayMs: number, callback: () => void): void {
-    this.#due(delayMs, callback, undefined);
+    this.enter(new Timer(this, delayMs, undefined, callback));
+  }
+
+  /** The time after so long. */
+  in(delayMs: number): number {
+    return this.#nowMs + Math.max(0, delayMs);
+  }
+
+  /** For the next thing that is asked for. */
+  nextOrder(): number {
+    return this.#order++;
   }
 
   /** Moves on to this time and does what falls due until then. */
@@ -63,41 +122,22 @@ export class VirtualTime implements Clock {
         if (due.atMs > untilMs) break;
         this.#next++;
         this.#nowMs = Math.max(this.#nowMs, due.atMs);
-        this.#do(due);
+        due.happens();
       } else if ((this.#slot + 1) / SLOTS_PER_MS > untilMs) break;
       else this.#turn();
     }
     this.#nowMs = Math.max(this.#nowMs, untilMs);
   }
 
-  #due(delayMs: number, callback: () => void, host: Host | undefined): Due {
-    const atMs = this.#nowMs + Math.max(0, delayMs);
-    const due: Due = { atMs, order: this.#order++, callback, host, next: undefined };
-    this.#enter(due);
-    return due;
-  }
-
-  #do(due: Due): void {
-    const { host } = due;
-    if (host && due.callback) {
-      if (host.pausedUntilMs > this.#nowMs) {
-        due.atMs = host.pausedUntilMs;
-        // In the order in which they fell due.
-        due.order = this.#order++;
-        this.#enter(due);
-        return;
-      }
-      host.wakes();
-    }
-    // What the process was told as it woke may have cancelled it.
-    due.callback?.();
-  }
-
-  #enter(due: Due): void {
+  /** Puts something on the agenda. */
+  enter(due: Due): void {
     const slot = Math.floor(due.atMs * SLOTS_PER_MS);
     if (slot <= this.#slot) this.#insert(due);
-    else if (slot - this.#slot >= SLOTS) this.#far.push(due);
-    else {
+    else if (slot - this.#slot >= SLOTS) {
+      const epoch = Math.floor(slot / SLOTS);
+      due.next = this.#far.get(epoch);
+      this.#far.set(epoch, due);
+    } else {
       const at = slot & (SLOTS - 1);
       due.next = this.#slots[at];
       this.#slots[at] = due;
@@ -122,6 +162,7 @@ export class VirtualTime implements Clock {
     this.#current.length = 0;
     this.#next = 0;
     const at = this.#slot & (SLOTS - 1);
+    if (at === 0) this.#beginEpoch(this.#slot / SLOTS);
     let due = this.#slots[at];
     this.#slots[at] = undefined;
     while (due) {
@@ -130,13 +171,34 @@ export class VirtualTime implements Clock {
       this.#current.push(due);
       due = next;
     }
-    const horizonMs = (this.#slot + SLOTS - 1) / SLOTS_PER_MS;
-    for (let far = this.#far.first; far && far.atMs < horizonMs; far = this.#far.first) {
-      this.#far.pop();
-      // May be of this very slot: then it is in order already, and the sort below finds it so.
-      if (far.callback) this.#enter(far);
+    sort(this.#current);
+  }
+
+  /** What falls due in it goes into its slots. */
+  #beginEpoch(epoch: number): void {
+    let due = this.#far.get(epoch);
+    this.#far.delete(epoch);
+    while (due) {
+      const { next } = due;
+      const at = Math.floor(due.atMs * SLOTS_PER_MS) & (SLOTS - 1);
+      due.next = this.#slots[at];
+      this.#slots[at] = due;
+      due = next;
     }
-    if (this.#current.length > 1)
-      this.#current.sort((a, b) => a.atMs - b.atMs || a.order - b.order);
+  }
+}
+
+/** In place, one by one: a slot holds few, and what was asked for later mostly stands behind already. */
+function sort(dues: Due[]): void {
+  if (dues.length > MANY) {
+    dues.sort((one, other) => (isBefore(one, other) ? -1 : 1));
+    return;
+  }
+  for (let from = 1; from < dues.length; from++) {
+    const due = dues[from] as Due;
+    let at = from;
+    for (let before = dues[at - 1]; before && isBefore(due, before); before = dues[at - 1])
+      dues[at--] = before;
+    dues[at] = due;
   }
 }

@@ -17,14 +17,32 @@ const algorithms = new Map([
   [32, 'aes-256-gcm'],
 ] as const);
 
+/** What can't be decrypted costs a try with each. */
+export const MOST_KEYS = 16;
+
+/** How long a key may be, bytes. */
+export const KEY_BYTES: ReadonlySet<number> = new Set(algorithms.keys());
+
+/**
+ * Writes down what the keys are to be, for the next start, before they are; `before`: what they are until then. Where it rejects, they stay what they are.
+ */
+export type KeepKeys = (
+  keys: readonly Uint8Array[],
+  before: readonly Uint8Array[],
+) => Promise<void>;
+
 /** Keys that a cluster shares: the first one encrypts, all of them decrypt. With AES-GCM; a key is 16, 24 or 32 bytes. */
 export class Keyring {
+  readonly #keep: KeepKeys | undefined;
   #keys: readonly Buffer[];
+  #changed: Promise<void> = Promise.resolve();
 
-  /** Throws INVALID_ARGUMENT for a key of another length; there has to be one. */
-  constructor(keys: readonly Uint8Array[]) {
+  /** `keep`: default, changes are forgotten with this process. Throws INVALID_ARGUMENT for a key of another length; there has to be one, and there are 16 at most. */
+  constructor(keys: readonly Uint8Array[], keep?: KeepKeys) {
     this.#keys = keys.map(checked);
+    this.#keep = keep;
     if (keys.length === 0) throw invalidArgument('key', 'a keyring needs a key');
+    checkNumber(keys);
   }
 
   /** The keys, the one that encrypts first. */
@@ -32,22 +50,50 @@ export class Keyring {
     return this.#keys;
   }
 
-  /** Accepts what is encrypted with this key too. */
-  add(key: Uint8Array): void {
-    if (!this.#keys.some((known) => known.equals(key))) this.#keys = [...this.#keys, checked(key)];
+  /** Whether changes outlive this process. */
+  get isKept(): boolean {
+    return this.#keep !== undefined;
+  }
+
+  /** Accepts what is encrypted with this key too. Rejects, as the next two, where the change can't be kept: then nothing has changed. */
+  add(key: Uint8Array): Promise<void> {
+    return this.#change((keys) =>
+      keys.some((known) => known.equals(key)) ? keys : [...keys, checked(key)],
+    );
   }
 
   /** Encrypts with this key from now on. It has to be known: others must be able to read it before. */
-  use(key: Uint8Array): void {
-    const known = this.#keys.find((one) => one.equals(key));
-    if (!known) throw invalidArgument('key', 'is not in the keyring: add it everywhere first');
-    this.#keys = [known, ...this.#keys.filter((one) => one !== known)];
+  use(key: Uint8Array): Promise<void> {
+    return this.#change((keys) => {
+      const known = keys.find((one) => one.equals(key));
+      if (!known) throw invalidArgument('key', 'is not in the keyring: add it everywhere first');
+      return [known, ...keys.filter((one) => one !== known)];
+    });
   }
 
   /** Accepts this key no more; the one that encrypts can't be removed. */
-  remove(key: Uint8Array): void {
-    if (this.#keys[0]?.equals(key)) throw invalidArgument('key', 'is the one that encrypts');
-    this.#keys = this.#keys.filter((one) => !one.equals(key));
+  remove(key: Uint8Array): Promise<void> {
+    return this.#change((keys) => {
+      if (keys[0]?.equals(key)) throw invalidArgument('key', 'is the one that encrypts');
+      return keys.filter((one) => !one.equals(key));
+    });
+  }
+
+  /** Writes down the keys as they are. */
+  keep(): Promise<void> {
+    return this.#change((keys) => keys);
+  }
+
+  /** One change after the other; kept, then in force. */
+  #change(next: (keys: readonly Buffer[]) => readonly Buffer[]): Promise<void> {
+    const changed = this.#changed.then(async () => {
+      const keys = next(this.#keys);
+      checkNumber(keys);
+      await this.#keep?.(keys, this.#keys);
+      this.#keys = keys;
+    });
+    this.#changed = changed.catch(() => undefined);
+    return changed;
   }
 
   /** `associated`: what has to be the same on the other side, and isn't sent here. */
@@ -88,6 +134,12 @@ export class Keyring {
     }
     throw new WireError('undecryptable', `none of ${String(this.#keys.length)} keys decrypts it`);
   }
+}
+
+function checkNumber({ length }: readonly Uint8Array[]): void {
+  if (length <= MOST_KEYS) return;
+  const most = String(MOST_KEYS);
+  throw invalidArgument('key', `a keyring has ${most} keys at most: remove one that nobody uses`);
 }
 
 function* tryOpen(

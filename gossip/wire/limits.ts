@@ -39,9 +39,9 @@ export const MAX_USER_BYTES = 20 * 1024 ** 2;
 export const MAX_HEADER_BYTES = 8192;
 /** One member in an exchange with all that newer peers may say of it, bytes. */
 export const MAX_MEMBER_BYTES = 8192;
-/** Members that an exchange announces; as memberlist. Fewer are taken: see `MAX_MEMBERS`. */
+/** Members that an exchange announces, if that is to mean anything; as memberlist. One of more than `MAX_MEMBERS` is refused as too large. */
 export const MAX_ANNOUNCED_MEMBERS = 1024 ** 2;
-/** Members that this one knows or takes in one exchange: ten times what the protocol was measured with. About 100 MB; a flood of made-up names ends here. */
+/** Members that this one knows, or that one exchange has: ten times what the protocol was measured with. About 100 MB; a flood of made-up names ends here. */
 export const MAX_MEMBERS = 100_000;
 /** A refusal in words, bytes. */
 export const MAX_REFUSAL_BYTES = 4096;

@@ -5,8 +5,6 @@ import { alike, boolean, bytes, optional, record, text, uint } from './record.js
 import type { RecordCodec } from './record.js';
 import { malformed } from './wire-error.js';
 
-export { MAX_META_BYTES, MAX_NAME_BYTES };
-
 /** First byte of every message. */
 export const MessageType = {
   ping: 0,
@@ -28,7 +26,7 @@ export const MessageType = {
 
 /** Six numbers: of the protocol, then of the delegate, each least, most and in use. Anything but six bytes ends Go peers. */
 export type Versions = Uint8Array;
-export const VERSION_BYTES = 6;
+const VERSION_BYTES = 6;
 
 /** Where an answer goes, if not to where the packet came from. Empty and 0 = nowhere else. */
 export interface Source {

@@ -3,10 +3,11 @@ import { ENCRYPTION_BYTES } from './keyring.js';
 import type { Keyring } from './keyring.js';
 import { checkLabel, labelHeader } from './label.js';
 import { MAX_PACKET_DEPTH, MAX_PACKET_MESSAGES, MAX_UNPACKED_PACKET_BYTES } from './limits.js';
-import { pack, unpack } from './lzw.js';
+import { unpack } from './lzw-decoder.js';
+import { pack } from './lzw-encoder.js';
 import { decodeMessage, MessageType } from './messages.js';
 import type { Message } from './messages.js';
-import { bytes, record, uint } from './record.js';
+import { record, uint, view } from './record.js';
 import { RawReader } from './raw-reader.js';
 import { RawWriter } from './raw-writer.js';
 import { malformed, WireError } from './wire-error.js';
@@ -38,9 +39,9 @@ interface Packed {
 /** LZW is the only one that there is. */
 const LZW = 0;
 
-/** How packed bytes stand in packets and streams. */
+/** How packed bytes stand in packets and streams; those that are read are a view. */
 export function packedCodec(maxBytes: number) {
-  return record<Packed>({ algorithm: ['Algo', uint(0xff)], bytes: ['Buf', bytes(maxBytes)] });
+  return record<Packed>({ algorithm: ['Algo', uint(0xff)], bytes: ['Buf', view(maxBytes)] });
 }
 
 export function checkAlgorithm({ algorithm }: Packed): void {

@@ -4,6 +4,7 @@ import type { Alive } from './messages.js';
 import type { RawReader } from './raw-reader.js';
 import { RawWriter } from './raw-writer.js';
 import { boolean, record, uint } from './record.js';
+import type { Field } from './record.js';
 
 /** What somebody holds of a member, as it travels. */
 export const RemoteState = { alive: 0, suspect: 1, dead: 2, left: 3 } as const;
@@ -28,15 +29,18 @@ const header = record<PushPullHeader>({
   join: ['Join', boolean()],
 });
 
-type Travelling = Omit<RemoteMember, 'state'> & { readonly state: number };
+const states = Object.keys(RemoteState) as RemoteState[];
+const state: Field<RemoteState> = {
+  ...{ absent: 'alive', omitted: false },
+  write: (writer, value) => writer.uint(RemoteState[value]),
+  read: (reader) => states[reader.uint(RemoteState.left)] ?? 'dead',
+};
 
-const member = record<Travelling>({
+const member = record<RemoteMember>({
   ...{ incarnation: ['Incarnation', uint32], name: ['Name', name], address: ['Addr', address] },
   ...{ port: ['Port', port], meta: ['Meta', meta], versions: ['Vsn', versions] },
-  state: ['State', uint(RemoteState.left)],
+  state: ['State', state],
 });
-
-const states = Object.keys(RemoteState) as RemoteState[];
 
 export function encodeHeader(value: PushPullHeader): Uint8Array {
   const writer = new RawWriter();
@@ -49,7 +53,7 @@ export function readHeader(reader: RawReader): PushPullHeader {
 }
 
 export function writeMember(writer: RawWriter, value: RemoteMember): void {
-  member.write(writer, { ...value, state: RemoteState[value.state] });
+  member.write(writer, value);
 }
 
 export function encodeMember(value: RemoteMember): Uint8Array {
@@ -61,5 +65,5 @@ export function encodeMember(value: RemoteMember): Uint8Array {
 export function readMember(reader: RawReader): RemoteMember {
   const read = member.read(reader);
   checkMember(read);
-  return { ...read, state: states[read.state] ?? 'dead' };
+  return read;
 }

@@ -1,10 +1,13 @@
 import { isUtf8 } from 'node:buffer';
 
+import type { ByteSlabs } from './byte-slabs.js';
 import { MAX_LISTED_BYTES, MAX_VALUE_DEPTH } from './limits.js';
 import { malformed, WireError } from './wire-error.js';
 
 /** What stands for bytes that are no UTF-8. */
 const REPLACEMENT = '\ufffd';
+/** To copy so few one by one costs less than a call. */
+const SHORT_BYTES = 64;
 
 /**
  * Reads MessagePack of both generations from bytes that may end anywhere: what is missing is told by a `truncated` WireError, and `offset` says how
@@ -12,10 +15,17 @@ const REPLACEMENT = '\ufffd';
  */
 export class RawReader {
   readonly #bytes: Buffer;
+  readonly #slabs: ByteSlabs | undefined;
+  /** Where the text or bytes that were opened last begin. */
+  #start = 0;
   offset: number;
 
-  constructor(bytes: Uint8Array, offset = 0) {
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  /** `slabs`: for copies, where many are kept. Default: each has a buffer of its own. */
+  constructor(bytes: Uint8Array, offset = 0, slabs?: ByteSlabs) {
+    this.#slabs = slabs;
+    this.#bytes = Buffer.isBuffer(bytes)
+      ? bytes
+      : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     this.offset = offset;
   }
 
@@ -24,7 +34,7 @@ export class RawReader {
   }
 
   byte(): number {
-    return this.#bytes.readUInt8(this.#take(1));
+    return this.#bytes[this.#take(1)] ?? 0;
   }
 
   /** A view of the next bytes. */
@@ -34,7 +44,14 @@ export class RawReader {
   }
 
   uint32(): number {
-    return this.#bytes.readUInt32BE(this.#take(4));
+    return this.#uint16() * 0x1_00_00 + this.#uint16();
+  }
+
+  /** Passes over these very bytes, if they are what comes next; whether they were. */
+  skipThese(these: Uint8Array): boolean {
+    if (these.length > this.left || !this.#areAt(this.offset, these)) return false;
+    this.offset += these.length;
+    return true;
   }
 
   /** How many keys and values follow. */
@@ -79,21 +96,41 @@ export class RawReader {
 
   /** Refuses what is no UTF-8: read and written again it would be another name, and a longer one. */
   text(maxBytes: number): string {
-    const raw = this.raw(maxBytes);
-    const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.length);
-    const text = bytes.toString('utf8');
-    if (text.includes(REPLACEMENT) && !isUtf8(bytes)) throw malformed('text that is no UTF-8');
+    const listed = this.#open(maxBytes);
+    const bytes = listed ? Buffer.from(listed) : this.#bytes;
+    const [start, end] = listed ? [0, listed.length] : [this.#start, this.offset];
+    const text = bytes.toString('utf8', start, end);
+    if (text.includes(REPLACEMENT) && !isUtf8(bytes.subarray(start, end)))
+      throw malformed('text that is no UTF-8');
     return text;
+  }
+
+  /** As `raw`, but bytes of their own: those that are `known` where they are the same. */
+  copy(maxBytes: number, known?: Uint8Array): Uint8Array {
+    const listed = this.#open(maxBytes);
+    if (listed) return listed;
+    const [start, length] = [this.#start, this.offset - this.#start];
+    if (known?.length === length && this.#areAt(start, known)) return known;
+    if (length > SHORT_BYTES) return new Uint8Array(this.#bytes.subarray(start, this.offset));
+    const copied = this.#slabs?.take(length) ?? new Uint8Array(length);
+    for (let at = 0; at < length; at++) copied[at] = this.#bytes[start + at] ?? 0;
+    return copied;
   }
 
   /** Text, bytes, nothing or a list of small numbers: all of them are bytes. A view. */
   raw(maxBytes: number): Uint8Array {
+    return this.#open(maxBytes) ?? this.#bytes.subarray(this.#start, this.offset);
+  }
+
+  /** Passes over text or bytes, which lie from `#start` on then, without a view of them: views are heavy. What is a list or nothing is returned instead. */
+  #open(maxBytes: number): Uint8Array | undefined {
     const head = this.byte();
     if (head === 0xc0) return new Uint8Array();
     const length = this.#rawLength(head);
     if (length !== undefined) {
       if (length > maxBytes) throw tooLong(length, maxBytes);
-      return this.bytes(length);
+      this.#start = this.#take(length);
+      return undefined;
     }
     const count = this.#sizeOf(head, 0x90, 0xdc);
     if (count === undefined) throw malformed(`expected bytes, found ${hex(head)}`);
@@ -150,11 +187,11 @@ export class RawReader {
       case 0xcb:
         return bytes.readDoubleBE(this.#take(8));
       case 0xcc:
-        return bytes.readUInt8(this.#take(1));
+        return this.byte();
       case 0xcd:
-        return bytes.readUInt16BE(this.#take(2));
+        return this.#uint16();
       case 0xce:
-        return bytes.readUInt32BE(this.#take(4));
+        return this.uint32();
       case 0xcf:
         return Number(bytes.readBigUInt64BE(this.#take(8)));
       case 0xd0:
@@ -173,8 +210,8 @@ export class RawReader {
   /** Length of text or bytes; undefined = it is neither. */
   #rawLength(head: number): number | undefined {
     if (head >= 0xa0 && head < 0xc0) return head - 0xa0;
-    if (head === 0xc4 || head === 0xd9) return this.#bytes.readUInt8(this.#take(1));
-    if (head === 0xc5 || head === 0xda) return this.#bytes.readUInt16BE(this.#take(2));
+    if (head === 0xc4 || head === 0xd9) return this.byte();
+    if (head === 0xc5 || head === 0xda) return this.#uint16();
     if (head === 0xc6 || head === 0xdb) return this.uint32();
     return undefined;
   }
@@ -182,14 +219,25 @@ export class RawReader {
   /** Length that stands before an extension. */
   #length(head: number): number {
     if (head === 0xc7) return this.byte();
-    return head === 0xc8 ? this.#bytes.readUInt16BE(this.#take(2)) : this.uint32();
+    return head === 0xc8 ? this.#uint16() : this.uint32();
   }
 
   /** Of a map or a list; undefined = it is none. `small`: head of those with up to 15, `large`: of those with 16 bits, the next one 32. */
   #sizeOf(head: number, small: number, large: number): number | undefined {
     if (head >= small && head < small + 16) return head - small;
-    if (head === large) return this.#bytes.readUInt16BE(this.#take(2));
+    if (head === large) return this.#uint16();
     return head === large + 1 ? this.uint32() : undefined;
+  }
+
+  #uint16(): number {
+    const at = this.#take(2);
+    return ((this.#bytes[at] ?? 0) << 8) | (this.#bytes[at + 1] ?? 0);
+  }
+
+  #areAt(start: number, these: Uint8Array): boolean {
+    for (let at = 0; at < these.length; at++)
+      if (this.#bytes[start + at] !== these[at]) return false;
+    return true;
   }
 
   /** Passes over so many bytes and returns where they begin. */

@@ -1,5 +1,7 @@
 const FIRST_BYTES = 256;
 const RAW_8_LIMIT = 32;
+/** To copy so few one by one costs less than a call. */
+const SHORT_BYTES = 64;
 const RAW_16_LIMIT = 65_536;
 
 /**
@@ -7,8 +9,18 @@ const RAW_16_LIMIT = 65_536;
  * never str 8, never bin; floats and 64-bit integers only where they are asked for. https://github.com/msgpack/msgpack/blob/master/spec-old.md
  */
 export class RawWriter {
-  #bytes = Buffer.allocUnsafe(FIRST_BYTES);
+  #bytes: Buffer;
   #length = 0;
+
+  /** `firstBytes`: about as many as will be written; it grows where they are more. */
+  constructor(firstBytes = FIRST_BYTES) {
+    this.#bytes = Buffer.allocUnsafe(firstBytes);
+  }
+
+  /** Bytes that were written so far. */
+  get length(): number {
+    return this.#length;
+  }
 
   /** What was written so far; a view that the next write may overwrite. */
   get written(): Uint8Array {
@@ -28,8 +40,10 @@ export class RawWriter {
 
   /** Bytes as they are. */
   bytes(bytes: Uint8Array): this {
-    const at = this.#room(bytes.length);
-    this.#bytes.set(bytes, at);
+    const { length } = bytes;
+    const start = this.#room(length);
+    if (length > SHORT_BYTES) this.#bytes.set(bytes, start);
+    else for (let at = 0; at < length; at++) this.#bytes[start + at] = bytes[at] ?? 0;
     return this;
   }
 
@@ -51,6 +65,8 @@ export class RawWriter {
   }
 
   raw(value: string | Uint8Array): this {
+    if (typeof value === 'string' && value.length < RAW_8_LIMIT && this.#rawAscii(value))
+      return this;
     const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
     const { length } = bytes;
     if (length < RAW_8_LIMIT) this.byte(0xa0 | length);
@@ -87,9 +103,23 @@ export class RawWriter {
 
   /** Four bytes, the highest first. */
   uint32(value: number): this {
-    const at = this.#room(4);
-    this.#bytes.writeUInt32BE(value, at);
-    return this;
+    return this.#uint16(value >>> 16).#uint16(value & 0xff_ff);
+  }
+
+  /** Text of a byte each, as most names are, without bytes of its own; false where it is none, and nothing was written. */
+  #rawAscii(text: string): boolean {
+    const { length } = text;
+    const head = this.#room(1 + length);
+    this.#bytes[head] = 0xa0 | length;
+    for (let at = 0; at < length; at++) {
+      const code = text.charCodeAt(at);
+      if (code > 0x7f) {
+        this.#length = head;
+        return false;
+      }
+      this.#bytes[head + 1 + at] = code;
+    }
+    return true;
   }
 
   /** `small`: head of up to 15, `large`: of 16 bits, the next one of 32. */
@@ -101,7 +131,8 @@ export class RawWriter {
 
   #uint16(value: number): this {
     const at = this.#room(2);
-    this.#bytes.writeUInt16BE(value, at);
+    this.#bytes[at] = value >>> 8;
+    this.#bytes[at + 1] = value & 0xff;
     return this;
   }
 

@@ -1,6 +1,6 @@
 import { MAX_KEY_BYTES, MAX_KEYS } from './limits.js';
 import type { RawReader } from './raw-reader.js';
-import type { RawWriter } from './raw-writer.js';
+import { RawWriter } from './raw-writer.js';
 
 /** How one field travels. */
 export interface Field<T> {
@@ -30,8 +30,9 @@ export function record<T extends object>(fields: {
 }): RecordCodec<T> {
   const named = Object.entries(fields) as [keyof T, readonly [string, Field<unknown>]][];
   const sorted = named
-    .map(([name, [key, field]]) => ({ name, key, field }))
+    .map(([name, [key, field]]) => ({ name, key, field, encoded: encodedText(key), place: 0 }))
     .sort((one, other) => (one.key < other.key ? -1 : 1));
+  for (const [place, entry] of sorted.entries()) entry.place = place;
   const byKey = new Map(sorted.map((entry) => [entry.key, entry]));
   const absent = Object.fromEntries(sorted.map(({ name, field }) => [name, field.absent]));
   const hasOmitted = sorted.some(({ field }) => field.omitted);
@@ -39,23 +40,33 @@ export function record<T extends object>(fields: {
     hasOmitted
       ? sorted.filter(({ name, field }) => !field.omitted || isThere(value[name]))
       : sorted;
+  /** The field whose key comes next; `after`: that of the last one, as who sorts them has them in our order. Undefined = an unknown one. */
+  const nextField = (reader: RawReader, after: number): (typeof sorted)[number] | undefined => {
+    const likely = sorted[after + 1];
+    return likely && reader.skipThese(likely.encoded)
+      ? likely
+      : byKey.get(reader.text(MAX_KEY_BYTES));
+  };
   return {
     write(writer, value) {
       const present = presentIn(value);
       writer.map(present.length);
-      for (const { name, key, field } of present) field.write(writer.raw(key), value[name]);
+      for (const { name, encoded, field } of present)
+        field.write(writer.bytes(encoded), value[name]);
     },
     *writing(writer, value) {
       const present = presentIn(value);
       writer.map(present.length);
-      for (const { name, key, field } of present)
-        if (field.writing) yield* field.writing(writer.raw(key), value[name]);
-        else field.write(writer.raw(key), value[name]);
+      for (const { name, encoded, field } of present)
+        if (field.writing) yield* field.writing(writer.bytes(encoded), value[name]);
+        else field.write(writer.bytes(encoded), value[name]);
     },
     *reading(reader) {
       const read: Record<PropertyKey, unknown> = { ...absent };
+      let last = -1;
       for (let left = reader.mapSize(MAX_KEYS); left > 0; left--) {
-        const known = byKey.get(reader.text(MAX_KEY_BYTES));
+        const known = nextField(reader, last);
+        last = known?.place ?? last;
         if (!known) reader.skip();
         else if (known.field.reading) read[known.name] = yield* known.field.reading(reader);
         else read[known.name] = known.field.read(reader);
@@ -64,14 +75,20 @@ export function record<T extends object>(fields: {
     },
     read(reader) {
       const read: Record<PropertyKey, unknown> = { ...absent };
+      let last = -1;
       for (let left = reader.mapSize(MAX_KEYS); left > 0; left--) {
-        const known = byKey.get(reader.text(MAX_KEY_BYTES));
+        const known = nextField(reader, last);
+        last = known?.place ?? last;
         if (known) read[known.name] = known.field.read(reader);
         else reader.skip();
       }
       return read as T;
     },
   };
+}
+
+function encodedText(text: string): Uint8Array {
+  return new RawWriter().raw(text).finish();
 }
 
 /** Go's "omitempty": neither zero nor empty. */
@@ -107,8 +124,13 @@ export function bytes(maxBytes: number): Field<Uint8Array> {
   return {
     ...{ absent: new Uint8Array(), omitted: false },
     write: (writer, value) => writer.raw(value),
-    read: (reader) => new Uint8Array(reader.raw(maxBytes)),
+    read: (reader) => reader.copy(maxBytes),
   };
+}
+
+/** What is read is a view of what it is read from. */
+export function view(maxBytes: number): Field<Uint8Array> {
+  return { ...bytes(maxBytes), read: (reader) => reader.raw(maxBytes) };
 }
 
 export function boolean(): Field<boolean> {
@@ -182,9 +204,7 @@ export function alike(maxBytes: number): Field<Uint8Array> {
   return {
     ...field,
     read(reader) {
-      const read = reader.raw(maxBytes);
-      const isSame = read.length === last.length && read.every((byte, at) => byte === last[at]);
-      if (!isSame) last = new Uint8Array(read);
+      last = reader.copy(maxBytes, last);
       return last;
     },
   };

@@ -1,4 +1,6 @@
+import { limitExceeded } from '../../runtime/errors.js';
 import type { Budget } from './budget.js';
+import { ByteSlabs } from './byte-slabs.js';
 import { ENCRYPTION_BYTES } from './keyring.js';
 import { checkLabel, labelHeader } from './label.js';
 import {
@@ -10,7 +12,8 @@ import {
   MAX_UNPACKED_BYTES,
   MAX_USER_BYTES,
 } from './limits.js';
-import { LzwDecoder, LzwEncoder } from './lzw.js';
+import { LzwDecoder } from './lzw-decoder.js';
+import { LzwEncoder } from './lzw-encoder.js';
 import { decodeMessage, MessageType } from './messages.js';
 import type { Message } from './messages.js';
 import { checkAlgorithm, packedCodec } from './packet.js';
@@ -34,9 +37,11 @@ export type StreamItem =
 const ENCRYPT_HEADER_BYTES = 5;
 /** What a member that was read costs in memory, beside its bytes. */
 const MEMBER_OBJECT_BYTES = 512;
-/** Packed codes, or bytes to pack, of one step: about half a millisecond. */
-const CODES_PER_STEP = 4096;
-const BYTES_PER_STEP = 8192;
+/** Packed codes, or bytes to pack, of one step: a twentieth of a millisecond, and about one where the code was never run before. */
+const CODES_PER_STEP = 512;
+const BYTES_PER_STEP = 1024;
+/** What is unpacked is read as soon as there is so much, bytes: all of it in one piece would have to be moved as it grows. */
+const UNPACKED_PIECE_BYTES = 16 * 1024;
 
 const packed = packedCodec(MAX_FRAME_BYTES);
 const refusal = record<{ readonly why: string }>({ why: ['Error', text(MAX_REFUSAL_BYTES)] });
@@ -46,25 +51,54 @@ const userHeader = record<{ readonly bytes: number }>({
 
 /** Bytes as they arrive, joined when they are looked at. */
 class Gathered {
-  #chunks: Uint8Array[] = [];
+  #pending: Uint8Array[] = [];
+  #joined: Uint8Array = NOTHING;
+  readonly #slabs = new ByteSlabs();
+  #reader = new RawReader(NOTHING);
+  /** So many of those that are joined were consumed. */
+  #start = 0;
   length = 0;
 
   push(chunk: Uint8Array): void {
-    this.#chunks.push(chunk);
+    this.#pending.push(chunk);
     this.length += chunk.length;
   }
 
+  /** Where the first that was not consumed stands for `reader`. */
+  get start(): number {
+    return this.#start;
+  }
+
+  /** Of all that was not consumed, from its start on. The same one each time, as there are thousands of times. */
+  get reader(): RawReader {
+    if (this.#pending.length > 0) this.#join();
+    this.#reader.offset = this.#start;
+    return this.#reader;
+  }
+
   get bytes(): Uint8Array {
-    const [first = NOTHING] = this.#chunks;
-    if (this.#chunks.length <= 1) return first;
-    const joined = Buffer.concat(this.#chunks, this.length);
-    this.#chunks = [joined];
-    return joined;
+    if (this.#pending.length > 0) this.#join();
+    return this.#start === 0 ? this.#joined : this.#joined.subarray(this.#start);
+  }
+
+  consume(bytes: number): void {
+    this.#start += bytes;
+    this.length -= bytes;
   }
 
   replace(bytes: Uint8Array): void {
-    this.#chunks = [bytes];
+    this.#pending = [];
+    this.#joined = bytes;
+    this.#reader = new RawReader(bytes, 0, this.#slabs);
+    this.#start = 0;
     this.length = bytes.length;
+  }
+
+  #join(): void {
+    const [first = NOTHING] = this.#pending;
+    const rest = this.#joined.subarray(this.#start);
+    const isAlone = this.#pending.length === 1 && rest.length === 0;
+    this.replace(isAlone ? first : Buffer.concat([rest, ...this.#pending], this.length));
   }
 }
 
@@ -85,8 +119,10 @@ export class StreamDecoder {
   #limit = MAX_HEADER_BYTES;
   #pushed = 0;
   #held = 0;
-  /** What is read came out of a frame: it is all there. */
-  #whole = false;
+  /** All that is to be read is there, or waits to be unpacked. */
+  #framed = false;
+  #unpacker: LzwDecoder | undefined;
+  #membersLeft = 0;
   #work: Work;
 
   constructor(options: WireOptions, budget?: Budget) {
@@ -100,25 +136,27 @@ export class StreamDecoder {
     this.#pushed += chunk.length;
     if (this.#pushed > MAX_UNPACKED_BYTES)
       throw new WireError('too_large', `more than ${String(MAX_UNPACKED_BYTES)} bytes were said`);
+    // What comes behind a frame is no part of it.
+    if (this.#framed) return;
     this.#hold(chunk.length);
     this.#in.push(chunk);
   }
 
   /** The next item; `more` = call again, when the event loop had its turn; `wait` = push first; `end` = nothing else is expected. Throws a WireError. */
   next(): StreamItem | 'more' | 'wait' | 'end' {
-    if (this.#in.length < this.#needed) return 'wait';
+    if (this.#in.length < this.#needed) return this.#unpackMore() ? 'more' : 'wait';
     try {
       return this.#work();
     } catch (error) {
-      if (!(error instanceof WireError) || error.problem !== 'truncated' || this.#whole)
-        throw error;
-      this.#needed = Math.max(error.neededBytes, this.#in.length + 1);
+      if (!(error instanceof WireError) || error.problem !== 'truncated') throw error;
+      if (this.#framed && !this.#unpacker) throw error;
+      this.#needed = Math.max(error.neededBytes - this.#in.start, this.#in.length + 1);
       if (this.#needed > this.#limit)
         throw new WireError(
           'too_large',
           `a piece of ${String(this.#needed)} bytes, at most ${String(this.#limit)}`,
         );
-      return 'wait';
+      return this.#unpackMore() ? 'more' : 'wait';
     }
   }
 
@@ -135,18 +173,30 @@ export class StreamDecoder {
 
   /** Continues with this work, on at most `limit` bytes, behind so many. */
   #go<T>(consumed: number, limit: number, work: Work, item: T): T {
-    if (consumed > 0) this.#in.replace(this.#in.bytes.subarray(consumed));
+    // What was taken out of it is a copy: it need not be kept for that.
+    if (work === ended) this.#in.replace(NOTHING);
+    else this.#in.consume(consumed);
     this.#needed = 0;
     this.#limit = limit;
     this.#work = work;
     return item;
   }
 
-  /** Continues with this work on what was in a frame. */
-  #within(bytes: Uint8Array, limit: number, work: Work): 'more' {
-    this.#in.replace(bytes);
-    this.#whole = true;
-    return this.#go(0, limit, work, 'more');
+  /** False where nothing is packed, or all was unpacked: whether that suffices is for the next try to find out. */
+  #unpackMore(): boolean {
+    const unpacker = this.#unpacker;
+    if (!unpacker) return false;
+    const isDone = unpacker.step(CODES_PER_STEP);
+    if (isDone || unpacker.length >= UNPACKED_PIECE_BYTES) {
+      const piece = unpacker.taken(UNPACKED_ROOM_BYTES);
+      this.#hold(piece.length);
+      this.#in.push(piece);
+    }
+    if (isDone) {
+      this.#unpacker = undefined;
+      this.#needed = 0;
+    }
+    return true;
   }
 
   #label(): 'more' {
@@ -167,61 +217,65 @@ export class StreamDecoder {
       return this.#go(0, PACKED_LIMIT, () => this.#maybePacked(), 'more');
     }
     if (!keyring) throw new WireError('forbidden', 'it is encrypted, this cluster has no key');
-    const reader = new RawReader(bytes, 1);
+    const { reader } = this.#in;
+    reader.offset++;
     const length = reader.uint32();
     if (length > MAX_FRAME_BYTES)
       throw new WireError('too_large', `an encrypted frame of ${String(length)} bytes`);
     const sealed = reader.bytes(length);
     const header = bytes.subarray(0, ENCRYPT_HEADER_BYTES);
     this.#hold(length);
+    this.#framed = true;
     const opening = keyring.opening(sealed, Buffer.concat([header, label]));
     const open = (): 'more' => {
       const step = opening.next();
       if (step.done !== true) return 'more';
-      return this.#within(step.value, PACKED_LIMIT, () => this.#maybePacked());
+      this.#in.replace(step.value);
+      return this.#go(0, PACKED_LIMIT, () => this.#maybePacked(), 'more');
     };
     return this.#go(0, 0, open, 'more');
   }
 
   #maybePacked(): 'more' {
-    const { bytes } = this.#in;
-    if (bytes[0] !== MessageType.compress)
+    const { reader } = this.#in;
+    if (reader.byte() !== MessageType.compress)
       return this.#go(0, MAX_HEADER_BYTES, () => this.#message(), 'more');
-    const frame = packed.read(new RawReader(bytes, 1));
+    const frame = packed.read(reader);
     checkAlgorithm(frame);
-    const decoder = new LzwDecoder(frame.bytes, MAX_UNPACKED_BYTES);
-    const unpack = (): 'more' => {
-      const plain = decoder.step(CODES_PER_STEP);
-      this.#hold(decoder.grown());
-      return plain ? this.#within(plain, MAX_HEADER_BYTES, () => this.#message()) : 'more';
-    };
-    return this.#go(0, 0, unpack, 'more');
+    this.#framed = true;
+    this.#unpacker = new LzwDecoder(frame.bytes, MAX_UNPACKED_BYTES, UNPACKED_ROOM_BYTES);
+    this.#in.replace(NOTHING);
+    this.#go(0, MAX_HEADER_BYTES, () => this.#message(), 0);
+    this.#needed = 1;
+    return 'more';
   }
 
   #message(): StreamItem | 'more' {
-    const { bytes } = this.#in;
-    const reader = new RawReader(bytes);
+    const { reader } = this.#in;
+    const consumed = (): number => reader.offset - this.#in.start;
     const type = reader.byte();
     switch (type) {
       case MessageType.pushPull: {
         const header = readHeader(reader);
-        const item = { kind: 'header', header } as const;
-        return this.#next(reader.offset, header, 0, item);
+        this.#membersLeft = header.members;
+        this.#go(consumed(), MAX_MEMBER_BYTES, () => this.#member(header), 0);
+        if (header.members === 0) this.#toUserState(header);
+        return { kind: 'header', header };
       }
       case MessageType.error: {
         const { why } = refusal.read(reader);
-        return this.#go(reader.offset, 0, ended, { kind: 'refused', why });
+        return this.#go(consumed(), 0, ended, { kind: 'refused', why });
       }
       case MessageType.user: {
         const header = userHeader.read(reader);
-        return this.#go(reader.offset, header.bytes, () => this.#userMessage(header.bytes), 'more');
+        return this.#go(consumed(), header.bytes, () => this.#userMessage(header.bytes), 'more');
       }
       case MessageType.ping:
       case MessageType.ack: {
         this.#limit = MAX_PAYLOAD_BYTES + MAX_HEADER_BYTES;
         reader.skip();
-        const message = decodeMessage(bytes.subarray(0, reader.offset));
-        return this.#go(reader.offset, 0, ended, { kind: 'message', message });
+        const message = decodeMessage(this.#in.bytes.subarray(0, consumed()));
+        return this.#go(consumed(), 0, ended, { kind: 'message', message });
       }
       default:
         throw malformed(`a stream doesn't begin with type ${String(type)}`);
@@ -229,32 +283,35 @@ export class StreamDecoder {
   }
 
   #userMessage(length: number): StreamItem {
-    const payload = new Uint8Array(new RawReader(this.#in.bytes).bytes(length));
+    const payload = new Uint8Array(this.#in.reader.bytes(length));
     const item = { kind: 'message', message: { kind: 'user', payload } } as const;
     return this.#go(length, 0, ended, item);
   }
 
-  /** Continues behind so many bytes with the member at this place, or with what follows the last one. */
-  #next<T>(consumed: number, header: PushPullHeader, index: number, item: T): T {
-    return index < header.members
-      ? this.#go(consumed, MAX_MEMBER_BYTES, () => this.#member(header, index), item)
-      : this.#go(consumed, header.userStateBytes, () => this.#userState(header), item);
-  }
-
-  #member(header: PushPullHeader, index: number): StreamItem {
-    const reader = new RawReader(this.#in.bytes);
+  #member(header: PushPullHeader): StreamItem {
+    const { reader } = this.#in;
     const item = memberOrProblem(reader);
     this.#hold(MEMBER_OBJECT_BYTES);
-    return this.#next(reader.offset, header, index + 1, item);
+    this.#in.consume(reader.offset - this.#in.start);
+    this.#needed = 0;
+    this.#membersLeft--;
+    if (this.#membersLeft === 0) this.#toUserState(header);
+    return item;
+  }
+
+  #toUserState(header: PushPullHeader): void {
+    this.#go(0, header.userStateBytes, () => this.#userState(header), 0);
   }
 
   #userState({ userStateBytes }: PushPullHeader): StreamItem {
-    const bytes = new Uint8Array(new RawReader(this.#in.bytes).bytes(userStateBytes));
+    const bytes = new Uint8Array(this.#in.reader.bytes(userStateBytes));
     return this.#go(userStateBytes, 0, ended, { kind: 'userState', bytes });
   }
 }
 
 const NOTHING = new Uint8Array();
+/** A step may bring that much beyond the piece. */
+const UNPACKED_ROOM_BYTES = 2 * UNPACKED_PIECE_BYTES;
 /** With what stands around the packed bytes. */
 const PACKED_LIMIT = MAX_FRAME_BYTES + MAX_HEADER_BYTES;
 /** Somebody told the other side nonsense of a member: that must not keep us from hearing the rest. */
@@ -272,7 +329,10 @@ function memberOrProblem(reader: RawReader): StreamItem {
 
 const ended = (): 'end' => 'end';
 
-/** A frame for a connection, made in steps: call until it returns one. `dialled`: only who opened the connection says the label. */
+/** Of what stands before packed bytes. */
+const PACKED_HEAD_BYTES = 32;
+
+/** A frame for a connection, made in steps: call until it returns one, which may be `plain` itself. `dialled`: only who opened the connection says the label. LIMIT_EXCEEDED where nobody would take it. */
 export function* sealStream(
   plain: Uint8Array,
   options: WireOptions,
@@ -284,18 +344,30 @@ export function* sealStream(
     const encoder = new LzwEncoder(plain);
     let bytes = encoder.step(BYTES_PER_STEP);
     for (; !bytes; bytes = encoder.step(BYTES_PER_STEP)) yield undefined;
-    const writer = new RawWriter().byte(MessageType.compress);
+    // What is large is moved in steps of its own.
+    yield undefined;
+    const writer = new RawWriter(bytes.length + PACKED_HEAD_BYTES).byte(MessageType.compress);
     packed.write(writer, { algorithm: 0, bytes });
-    frame = writer.written;
+    // What is noise grows.
+    if (writer.written.length < plain.length) frame = checkedFrame(writer.written);
+    yield undefined;
   }
+  const own = dialled ? labelHeader(label) : NOTHING;
   if (keyring) {
     const header = Buffer.alloc(ENCRYPT_HEADER_BYTES);
     header.writeUInt8(MessageType.encrypt);
     header.writeUInt32BE(frame.length + ENCRYPTION_BYTES, 1);
     const sealed = yield* keyring.sealing(frame, Buffer.concat([header, label]));
-    frame = Buffer.concat([header, sealed]);
+    yield undefined;
+    return Buffer.concat([own, header, checkedFrame(sealed)]);
   }
-  return dialled ? Buffer.concat([labelHeader(label), frame]) : new Uint8Array(frame);
+  return own.length === 0 ? frame : Buffer.concat([own, frame]);
+}
+
+/** What is packed or encrypted has a limit at whoever hears it. */
+function checkedFrame(bytes: Uint8Array): Uint8Array {
+  if (bytes.length <= MAX_FRAME_BYTES) return bytes;
+  throw limitExceeded('MAX_FRAME_BYTES', bytes.length, MAX_FRAME_BYTES, { what: 'a frame' });
 }
 
 /** A user message in the form that streams have. */

@@ -20,17 +20,36 @@ const none = new Uint8Array();
 const plain = { label: none, keyring: undefined, verifyIncoming: true, compress: false };
 const patient = { timeoutMs: 30_000 };
 
+/** Says that all before it was read: packets on loopback come in order. */
+const MARK = Buffer.from('that was all');
+
 /** One member, and a stranger who sends it packets. */
 class Attacked implements AsyncDisposable {
   readonly member: Memberlist;
   readonly #udp = createSocket('udp4').bind(0, '127.0.0.1');
+  readonly #mark: Uint8Array;
+  readonly #reads: { marked: () => void };
 
-  private constructor(member: Memberlist) {
+  private constructor(member: Memberlist, mark: Uint8Array, reads: { marked: () => void }) {
     this.member = member;
+    this.#mark = mark;
+    this.#reads = reads;
   }
 
   static async start(options: Partial<MemberlistOptions> = {}): Promise<Attacked> {
-    return new Attacked(await Memberlist.create({ name: 'me', port: 0, profile, ...options }));
+    const reads = { marked: (): void => undefined };
+    const delegate = {
+      ...options.delegate,
+      onUserMessage: (bytes: Uint8Array): void => {
+        if (MARK.equals(bytes)) reads.marked();
+        else options.delegate?.onUserMessage?.(bytes);
+      },
+    };
+    const set = { name: 'me', port: 0, profile, ...options, delegate };
+    const { keyring, label = '' } = options;
+    const wire = { ...plain, keyring, label: Buffer.from(label) };
+    const mark = sealPacket([encodeMessage({ kind: 'user', payload: MARK })], wire);
+    return new Attacked(await Memberlist.create(set), mark, reads);
   }
 
   dropped(why: string): number {
@@ -39,11 +58,12 @@ class Attacked implements AsyncDisposable {
 
   /** Resolves when it was read. */
   async send(bytes: Uint8Array): Promise<void> {
-    const { counts } = this.member;
-    const wanted = counts.packetsIn + 1;
     const { port } = this.member.localMember();
-    this.#udp.send(bytes, port, '127.0.0.1');
-    while (counts.packetsIn < wanted) await new Promise((resolve) => setTimeout(resolve, 1));
+    const read = new Promise<void>((resolve) => {
+      this.#reads.marked = resolve;
+    });
+    for (const packet of [bytes, this.#mark]) this.#udp.send(packet, port, '127.0.0.1');
+    await read;
   }
 
   say(...messages: readonly Message[]): Promise<void> {
@@ -147,15 +167,25 @@ suite('packets of strangers', (test) => {
   });
 
   test('a program on top that fails is told of and ends nothing', async () => {
-    const fail = (): never => {
+    const failed: string[] = [];
+    const failing = (what: string) => (): never => {
+      failed.push(what);
       throw new Error('the program on top fails');
     };
-    await using attacked = await Attacked.start({
-      delegate: { onUserMessage: fail, ackPayload: fail, localState: fail, mergeState: fail },
-    });
+    const all = ['onUserMessage', 'ackPayload', 'localState', 'mergeState', 'onAnswer'];
+    const delegate = Object.fromEntries(all.map((what) => [what, failing(what)]));
+    await using attacked = await Attacked.start({ delegate });
     await attacked.say({ kind: 'user', payload: randomBytes(5) });
-    await attacked.say(alive('a'));
-    assert.is(attacked.dropped('failed'), 1);
+    assert.equal(failed, ['onUserMessage']);
+    const source = { sourceAddress: none, sourcePort: 0, sourceName: '' };
+    await attacked.say({ kind: 'ping', sequence: 1, name: 'me', ...source });
+    assert.equal(failed, ['onUserMessage', 'ackPayload']);
+    const localState = (): Uint8Array => Uint8Array.of(1);
+    const friend = { name: 'friend', port: 0, profile, delegate: { localState } };
+    await using other = await Memberlist.create(friend);
+    assert.is(await attacked.member.join([endpointText(other.localMember())]), 1);
+    for (const what of ['localState', 'mergeState']) assert.ok(failed.includes(what), what);
+    assert.is(attacked.dropped('failed'), failed.length);
     assert.is(attacked.member.members().length, 2);
   });
 

@@ -8,7 +8,7 @@ import { Memberlist } from '../../gossip/memberlist.js';
 import type { MemberlistOptions } from '../../gossip/memberlist.js';
 import { endpointText } from '../../gossip/net/address.js';
 import { Keyring } from '../../gossip/wire/keyring.js';
-import type { FractoryError } from '../../runtime/errors.js';
+import { FractoryError } from '../../runtime/errors.js';
 import { assert, rejects, suite } from '../suite.js';
 
 /** Finds failures in a second or two. What a rumour missed, by chance as rumours do, the next exchange brings. */
@@ -150,6 +150,29 @@ suite('a member list on sockets', (test) => {
     const { port } = two.localMember();
     await rejects(lists.create({ name: 'two', port, advertise: 'nowhere' }), Error);
     await lists.create({ name: 'two', port });
+  });
+
+  test('any address is none that others reach it at', async () => {
+    await using lists = new Lists();
+    const nowhere = [
+      { bind: '0.0.0.0' },
+      { bind: '::' },
+      { bind: '0:0::0' },
+      { advertise: '0.0.0.0:7946' },
+    ];
+    for (const options of nowhere) {
+      const created = lists.create({ name: 'one', ...options });
+      await rejects(created, FractoryError, { reason: 'INVALID_ARGUMENT' });
+    }
+    const one = await lists.create({ name: 'one', bind: '0.0.0.0', advertise: '127.0.0.1' });
+    assert.match(addressOf(one), /^127\.0\.0\.1:[1-9]/);
+  });
+
+  test('a message for one that is larger than a member may take is refused where it is said', async () => {
+    await using lists = new Lists();
+    const one = await lists.create({ name: 'one' });
+    const sent = one.sendReliable(one.localMember(), new Uint8Array(20 * 1024 ** 2 + 1));
+    await rejects(sent, FractoryError, { reason: 'INVALID_ARGUMENT' });
   });
 
   test(

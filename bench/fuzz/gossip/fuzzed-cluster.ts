@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 export interface ClusterSetup {
+  /** Plain members of memberlist, or an agent with a map and an HTTP face among members at Serf's level. */
+  readonly level: 'members' | 'agents';
   /** Base64; empty = none. */
   readonly key: string;
   readonly label: string;
@@ -31,23 +33,30 @@ export interface ClusterVitals {
   readonly trouble: readonly string[];
 }
 
+/** Where they are reached. */
+export interface ClusterPorts {
+  readonly port: number;
+  readonly httpPort?: number;
+  readonly peerPorts: readonly number[];
+}
+
 const KILL_GRACE_MS = 3000;
 
 /** Members in a process of their own. */
 export class FuzzedCluster implements AsyncDisposable {
   readonly #child: ChildProcess;
-  readonly port: number;
+  readonly ports: ClusterPorts;
 
-  private constructor(child: ChildProcess, port: number) {
+  private constructor(child: ChildProcess, ports: ClusterPorts) {
     this.#child = child;
-    this.port = port;
+    this.ports = ports;
   }
 
   static async start(setup: ClusterSetup): Promise<FuzzedCluster> {
     const script = fileURLToPath(new URL('./members-process.js', import.meta.url));
     const child = fork(script, [JSON.stringify(setup)], { execArgv: ['--expose-gc'] });
-    const [{ port }] = (await once(child, 'message')) as [{ readonly port: number }];
-    return new FuzzedCluster(child, port);
+    const [ports] = (await once(child, 'message')) as [ClusterPorts];
+    return new FuzzedCluster(child, ports);
   }
 
   get isRunning(): boolean {
@@ -59,13 +68,22 @@ export class FuzzedCluster implements AsyncDisposable {
   }
 
   async vitals(): Promise<ClusterVitals> {
+    return (await this.#asked('vitals')) as ClusterVitals;
+  }
+
+  /** What is wrong with how they hear each other. */
+  async pulse(): Promise<readonly string[]> {
+    return (await this.#asked('pulse')) as readonly string[];
+  }
+
+  async #asked(word: string): Promise<unknown> {
     const told = once(this.#child, 'message');
-    this.#child.send('vitals');
+    this.#child.send(word);
     const ended = once(this.#child, 'exit').then(() => {
       throw new Error('the members ended');
     });
-    const [vitals] = (await Promise.race([told, ended])) as [ClusterVitals];
-    return vitals;
+    const [answer] = (await Promise.race([told, ended])) as [unknown];
+    return answer;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

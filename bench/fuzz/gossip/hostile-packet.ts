@@ -1,4 +1,4 @@
-import { pack } from '../../../gossip/wire/lzw.js';
+import { pack } from '../../../gossip/wire/lzw-encoder.js';
 import { encodeMessage } from '../../../gossip/wire/messages.js';
 import type { Message } from '../../../gossip/wire/messages.js';
 import { sealPacket } from '../../../gossip/wire/packet.js';
@@ -20,6 +20,10 @@ export interface HostileOptions {
   readonly home: Endpoint;
   /** Real packets of other makers, to be changed. */
   readonly seeds: readonly Uint8Array[];
+  /** How many members are made up; default 300. */
+  readonly ghosts?: number;
+  /** Of the delegate that they claim to be: least, most, spoken. Default 0, 0, 0: with others than those who are attacked nothing is exchanged. */
+  readonly delegateVersions?: readonly [number, number, number];
 }
 
 const PLAIN = {
@@ -137,7 +141,7 @@ export class HostilePackets {
       Meta: [0xc0],
       Node: raw(Buffer.from(this.ghost())),
       Port: [0xcd, this.#options.home.port >> 8, this.#options.home.port & 255],
-      Vsn: raw(Uint8Array.of(1, 5, 2, 0, 0, 0)),
+      Vsn: raw(this.versions()),
       ...changed,
     };
     const writer = new RawWriter().byte(4).map(6);
@@ -147,7 +151,12 @@ export class HostilePackets {
   }
 
   ghost(): string {
-    return `ghost-${String(this.below(300))}`;
+    return `ghost-${String(this.below(this.#options.ghosts ?? 300))}`;
+  }
+
+  /** Of a member of this cluster, but for what it speaks. */
+  versions(spoken = 2): Uint8Array {
+    return Uint8Array.of(1, 5, spoken, ...(this.#options.delegateVersions ?? [0, 0, 0]));
   }
 
   #lie(): Message {
@@ -156,7 +165,8 @@ export class HostilePackets {
     const sequence = this.below(2 ** 32);
     const source = { sourceAddress: home.address, sourcePort: home.port, sourceName: this.ghost() };
     const name = this.pick([victim, this.ghost(), this.ghost()]);
-    const versions = Uint8Array.of(1, 5, this.pick([2, 9]), 0, 0, 0);
+    // With one that speaks what nobody else does nothing is exchanged any more: of agents that would hide what is behind.
+    const versions = this.versions(this.#options.delegateVersions ? 2 : this.pick([2, 9]));
     const meta = this.noise(this.below(513));
     return this.pick<() => Message>([
       () => ({ kind: 'ping', sequence, name: this.pick([victim, '', 'nobody']), ...source }),

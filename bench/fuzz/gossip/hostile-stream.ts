@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 
-import { pack } from '../../../gossip/wire/lzw.js';
+import { pack } from '../../../gossip/wire/lzw-encoder.js';
 import { encodeMessage } from '../../../gossip/wire/messages.js';
 import type { WireOptions } from '../../../gossip/wire/packet.js';
 import { encodeHeader, encodeMember } from '../../../gossip/wire/push-pull.js';
@@ -10,6 +10,7 @@ import { encodeUserStream, sealStream } from '../../../gossip/wire/stream.js';
 import { sleep } from '../../../runtime/deadline.js';
 import { packedFrame, raw } from './hostile-packet.js';
 import type { HostilePackets } from './hostile-packet.js';
+import type { HostileSerf } from './hostile-serf.js';
 
 interface StreamAttack {
   readonly bytes: Uint8Array;
@@ -26,12 +27,15 @@ const BOMB_BYTES = 30 * 1024 ** 2;
 export class HostileStreams {
   readonly #packets: HostilePackets;
   readonly #wire: WireOptions;
+  readonly #serf: HostileSerf | undefined;
   readonly #bomb = packedFrame(pack(new Uint8Array(BOMB_BYTES)));
   readonly #attacks: readonly (readonly [string, () => StreamAttack])[];
 
-  constructor(packets: HostilePackets, wire: WireOptions) {
+  /** `serf`: what agents say on top. */
+  constructor(packets: HostilePackets, wire: WireOptions, serf?: HostileSerf) {
     this.#packets = packets;
     this.#wire = wire;
+    this.#serf = serf;
     const below = (limit: number): number => packets.below(limit);
     const flags = (end: StreamAttack['end'] & string) => ({ end });
     this.#attacks = [
@@ -131,6 +135,8 @@ export class HostileStreams {
           ),
         }),
       ],
+      // A third of all that is said.
+      ...(serf ? [1, 2, 3, 4].flatMap(() => this.#ofSerf(serf)) : []),
     ];
   }
 
@@ -152,18 +158,38 @@ export class HostileStreams {
     return kind;
   }
 
+  /** What is said to somebody who exchanges all that it knows with a made-up member. */
+  answer(): Uint8Array {
+    const { bytes } = this.#packets.pick<() => StreamAttack>([
+      () => ({ bytes: this.#sealed(this.#exchange(5), false) }),
+      () => ({ bytes: this.#packets.mutated(this.#sealed(this.#exchange(5), false)) }),
+      () => ({ bytes: this.#packets.noise(500) }),
+    ])();
+    return bytes;
+  }
+
+  #ofSerf(serf: HostileSerf): (readonly [string, () => StreamAttack])[] {
+    const said = (bytes: Uint8Array) => ({ bytes: this.#sealed(bytes) });
+    return [
+      ['message of Serf', () => said(encodeUserStream(serf.next().bytes))],
+      ['state of Serf', () => said(this.#exchange(0))],
+      ['states of Serf', () => said(this.#exchange(this.#packets.below(10)))],
+    ];
+  }
+
   #claim(members: number, userStateBytes: number): Uint8Array {
     return Buffer.concat([Uint8Array.of(6), encodeHeader({ members, userStateBytes, join: true })]);
   }
 
   #exchange(members: number): Uint8Array {
-    const writer = new RawWriter().bytes(this.#claim(members, 10));
+    const userState = this.#serf?.state() ?? new Uint8Array(10);
+    const writer = new RawWriter().bytes(this.#claim(members, userState.length));
     for (let at = 0; at < members; at++) {
       const [lie] = this.#packets.lies();
       const known = lie?.kind === 'alive' ? lie : undefined;
       const state = this.#packets.pick(['alive', 'suspect', 'dead', 'left'] as const);
       const home = { address: Uint8Array.of(127, 0, 0, 1), port: 9 };
-      const versions = Uint8Array.of(1, 5, 2, 0, 0, 0);
+      const versions = this.#packets.versions();
       const other = {
         name: this.#packets.ghost(),
         incarnation: 1,
@@ -172,7 +198,7 @@ export class HostileStreams {
       };
       writer.bytes(encodeMember({ ...home, ...other, ...known, versions, state }));
     }
-    return writer.bytes(new Uint8Array(10)).finish();
+    return writer.bytes(userState).finish();
   }
 
   /** Members as no other peer sends them, in an exchange that is well made otherwise. */
@@ -186,12 +212,10 @@ export class HostileStreams {
     return writer.finish();
   }
 
-  #sealed(plain: Uint8Array): Uint8Array {
-    const steps = sealStream(
-      plain,
-      { ...this.#wire, compress: this.#packets.below(2) === 0 },
-      true,
-    );
+  /** `dials`: as by the one who opened the connection. */
+  #sealed(plain: Uint8Array, dials = true): Uint8Array {
+    const options = { ...this.#wire, compress: this.#packets.below(2) === 0 };
+    const steps = sealStream(plain, options, dials);
     for (;;) {
       const step = steps.next();
       if (step.done === true) return step.value;

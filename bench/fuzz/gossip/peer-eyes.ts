@@ -1,5 +1,5 @@
 import { addressText } from '../../../gossip/net/address.js';
-import { unpack } from '../../../gossip/wire/lzw.js';
+import { unpack } from '../../../gossip/wire/lzw-decoder.js';
 import { MAX_PARTS } from '../../../gossip/wire/packet.js';
 import type { WireOptions } from '../../../gossip/wire/packet.js';
 import { RawReader } from '../../../gossip/wire/raw-reader.js';
@@ -15,15 +15,17 @@ const KEYS: Readonly<Record<number, readonly string[]>> = {
   11: ['SeqNo'],
 };
 const USER = 8;
+type OfUser = (message: Uint8Array) => string | undefined;
 
 /**
  * What would end or confuse memberlist 0.2.2, which has neither our decoder nor its patience, in a packet that was sent to it; undefined = nothing. Reads by its own
- * means: only what that release understands.
+ * means: only what that release understands. `faultOfUser`: looks at messages of the program on top.
  */
 export function faultOfPacket(
   packet: Uint8Array,
   { label, keyring }: WireOptions,
   packetBytes: number,
+  faultOfUser: (message: Uint8Array) => string | undefined = () => undefined,
 ): string | undefined {
   if (packet.length > packetBytes) return `a packet of ${String(packet.length)} bytes`;
   let rest = packet;
@@ -32,23 +34,23 @@ export function faultOfPacket(
     rest = rest.subarray(2 + label.length);
   }
   try {
-    return faultOfMessage(keyring ? keyring.open(rest, label) : rest, 0);
+    return faultOfMessage(keyring ? keyring.open(rest, label) : rest, 0, faultOfUser);
   } catch (error) {
     return `not to be read: ${String(error)}`;
   }
 }
 
-function faultOfMessage(message: Uint8Array, depth: number): string | undefined {
+function faultOfMessage(message: Uint8Array, depth: number, ofUser: OfUser): string | undefined {
   const [type] = message;
   if (type === undefined) return 'an empty message';
   if (depth > 2) return 'messages in messages in messages';
-  if (type === USER) return undefined;
-  if (type === 7) return faultOfCompound(message, depth);
+  if (type === USER) return ofUser(message.subarray(1));
+  if (type === 7) return faultOfCompound(message, depth, ofUser);
   const reader = new RawReader(message, 1);
   if (type === 9) {
     const fields = strictMap(reader);
     const inner = unpack(fields.get('Buf') as Uint8Array, 65_536);
-    return inner.length === 0 ? 'nothing, packed' : faultOfMessage(inner, depth + 1);
+    return inner.length === 0 ? 'nothing, packed' : faultOfMessage(inner, depth + 1, ofUser);
   }
   const keys = KEYS[type];
   if (!keys) return `a message of type ${String(type)}`;
@@ -58,14 +60,14 @@ function faultOfMessage(message: Uint8Array, depth: number): string | undefined 
   return type === 4 ? faultOfAlive(fields) : undefined;
 }
 
-function faultOfCompound(message: Uint8Array, depth: number): string | undefined {
+function faultOfCompound(message: Uint8Array, depth: number, ofUser: OfUser): string | undefined {
   const count = message[1] ?? 0;
   if (count === 0 || count > MAX_PARTS) return `a compound of ${String(count)} parts`;
   let at = 2 + 2 * count;
   for (let part = 0; part < count; part++) {
     const length = ((message[2 + 2 * part] ?? 0) << 8) | (message[3 + 2 * part] ?? 0);
     if (length === 0 || at + length > message.length) return `a part of ${String(length)} bytes`;
-    const fault = faultOfMessage(message.subarray(at, at + length), depth + 1);
+    const fault = faultOfMessage(message.subarray(at, at + length), depth + 1, ofUser);
     if (fault !== undefined) return fault;
     at += length;
   }

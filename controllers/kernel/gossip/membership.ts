@@ -1,10 +1,13 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 
+import { status } from '@grpc/grpc-js';
+
 import type { GossipConfig } from '../../../config/node-config.js';
 import type { MemberState, MemberView } from '../../../gossip/core/member.js';
 import { profiles } from '../../../gossip/core/profile.js';
 import { endpointText } from '../../../gossip/net/address.js';
+import { KeyringFile } from '../../../gossip/serf/keyring-file.js';
 import { SerfMember } from '../../../gossip/serf/serf-member.js';
 import type { SerfOptions } from '../../../gossip/serf/serf-member.js';
 import { decodeTags } from '../../../gossip/serf/tags.js';
@@ -14,7 +17,8 @@ import type {
   GossipMember,
 } from '../../../protos/gen/fractory/v1/controller.js';
 import { systemClock } from '../../../runtime/clock.js';
-import { messageOf, systemCodeOf } from '../../../runtime/errors.js';
+import { FractoryError, messageOf, systemCodeOf } from '../../../runtime/errors.js';
+import type { Logger } from '../../../runtime/logger.js';
 import type { MemberKey } from '../directory.js';
 import { Joining } from './joining.js';
 import { differsNoticeably, loadOf } from './load.js';
@@ -79,7 +83,7 @@ export class GossipMembership {
     const options = {
       ...{ name, bind: await addressOf(node.host), profile: profiles[config.profile] },
       tags: encodeNodeTags(about(loadOf(0, node.underWay()))),
-      keyring: new Keyring(config.keys.map((key) => Buffer.from(key, 'base64'))),
+      keyring: await keyringOf(config, node.log),
       log: node.log.child({ part: 'gossip' }),
       onChange: ({ member }: { readonly member: MemberView }) => {
         membership.#hear(member);
@@ -130,7 +134,7 @@ export class GossipMembership {
     try {
       await this.#member?.leave(LEAVE_MS / 2);
     } catch (error) {
-      this.#node.log.info({ error: messageOf(error) }, 'gossip was left without a goodbye');
+      this.#node.log.warn({ error: messageOf(error) }, 'gossip was left without a goodbye');
     }
   }
 
@@ -227,7 +231,25 @@ function nameless(key: MemberKey): NodeTags {
 }
 
 const ALONE =
-  'see that UDP and TCP pass between the nodes, and that all have the same key ([Gossip] key, key_file)';
+  'see that UDP and TCP pass between the nodes, and that all have the same key ([Gossip] key, key_file, keyring)';
+
+/** Of its file, once keys were changed; else of what the node was told. Rejects where that file is not one, or nobody told a key. */
+async function keyringOf(config: GossipConfig, log: Logger): Promise<Keyring> {
+  const { keyring, keys, problem } = config;
+  const told = keys.map((key) => Buffer.from(key, 'base64'));
+  if (keyring === undefined) return new Keyring(checked(told, problem));
+  const file = new KeyringFile(keyring);
+  const kept = await file.read();
+  if (!kept) return new Keyring(checked(told, problem), file.keep);
+  const isOther = kept.map((key) => key.toString('base64')).join() !== keys.join();
+  if (isOther) log.info({ keyring }, 'keys of gossip were changed since: the keyring counts');
+  return new Keyring(kept, file.keep);
+}
+
+function checked(keys: readonly Buffer[], problem: string | undefined): readonly Buffer[] {
+  if (problem === undefined) return keys;
+  throw new FractoryError(status.FAILED_PRECONDITION, 'NO_KEY', problem);
+}
 
 /** On the port that is wanted, or any where another has that. */
 async function open(options: SerfOptions, port: number): Promise<SerfMember> {

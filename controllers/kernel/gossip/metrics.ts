@@ -47,6 +47,9 @@ export function followGossip(registry: Registry, figures: () => GossipFigures): 
   counter('exchanges', 'Exchanges of all that is known, over TCP', [], ({ counts }) => [
     [{}, counts.exchanges],
   ]);
+  counter('refuted', 'How often this node had to contradict what was said of it', [], (now) => [
+    [{}, now.counts.refuted],
+  ]);
   counter('dropped', 'What was not understood or not let in, by problem', ['problem'], (now) =>
     [...now.counts.dropped].map(([problem, count]) => [{ problem }, count] as const),
   );

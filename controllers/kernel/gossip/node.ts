@@ -48,7 +48,6 @@ export class NodeGossip implements AsyncDisposable {
     if (!config) return undefined;
     const name = `${member}.${instance.slice(0, 8)}`;
     try {
-      if (config.problem !== undefined) throw new Error(config.problem);
       this.#running = await this.#begin(config, name, address);
     } catch (error) {
       const remedy = 'mend [Gossip] and restart the node, or set enabled = false';

@@ -39,10 +39,6 @@ export class GossipVerdicts {
     this.#judge();
   }
 
-  of(name: string): Verdict | undefined {
-    return this.#told.get(name);
-  }
-
   /** Forgets processes that ended, except those of which somebody still wants to know: of the others nothing was taken back. */
   forget(isOver: (name: string, verdict: Verdict) => boolean): void {
     const over = [...this.#told].filter(([name, told]) => isGone(told.state) && isOver(name, told));

@@ -1,18 +1,30 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import type { IncomingMessage, Server } from 'node:http';
 import { connect } from 'node:net';
+
+import { pino } from 'pino';
 
 import { Agent } from '../../../gossip/agent/agent.js';
 import { HttpFace } from '../../../gossip/agent/http-face.js';
 import { MAX_MAP_BYTES, MAX_VALUE_BYTES } from '../../../gossip/agent/replicated-map.js';
 import { local } from '../../../gossip/core/profile.js';
 import { endpointText } from '../../../gossip/net/address.js';
+import { encodeMessage } from '../../../gossip/wire/messages.js';
 import { FractoryError } from '../../../runtime/errors.js';
 import { assert, rejects, suite } from '../../suite.js';
+import { Changes } from '../changes.js';
 
+/** A rumour may go to the same member each time: exchanges, which bring the rest, come often too. */
 const quick = {
   ...local,
   ...{ probeIntervalMs: 100, probeTimeoutMs: 50, gossipIntervalMs: 20, suspicionMultiplier: 4 },
+  pushPullIntervalMs: 1000,
 };
+
+/** Where Node.js tells which server begins to listen. */
+const LISTENS = 'tracing:net.server.listen:asyncEnd';
 
 interface Shown {
   readonly code: number;
@@ -20,9 +32,29 @@ interface Shown {
 }
 
 /** An agent and its HTTP face, until it is disposed of. */
-async function agentNamed(name: string, token = '') {
-  const agent = await Agent.start({ name, port: 0, profile: quick, tags: { role: 'edge' } });
-  const face = await HttpFace.open(agent, '127.0.0.1', 0, token);
+async function agentNamed(name: string, token = '', changes = new Changes()) {
+  const logged: { level: string; msg: string; err: { stack: string } }[] = [];
+  const log = pino(
+    { level: 'error' },
+    { write: (line) => logged.push(JSON.parse(line) as (typeof logged)[number]) },
+  );
+  const agent = await Agent.start({
+    ...{ name, port: 0, profile: quick, tags: { role: 'edge' }, log },
+    onChange: changes.happened,
+  });
+  const merge = agent.map.merge.bind(agent.map);
+  agent.map.merge = (heard) => {
+    const isNews = merge(heard);
+    changes.happened();
+    return isNews;
+  };
+  let server: Server | undefined;
+  const seen = (message: unknown): void => {
+    ({ server } = message as { server: Server });
+  };
+  subscribe(LISTENS, seen);
+  const face = await HttpFace.open(agent, '127.0.0.1', 0, token, log);
+  unsubscribe(LISTENS, seen);
   const ask = async (method: string, path: string, body = '', headers = {}): Promise<Shown> => {
     const url = `http://127.0.0.1:${String(face.port)}${path}`;
     const asked = method === 'GET' ? { method, headers } : { method, headers, body };
@@ -30,8 +62,18 @@ async function agentNamed(name: string, token = '') {
     return { code: response.status, body: (await response.json()) as Shown['body'] };
   };
   return {
-    ...{ agent, ask, address: endpointText(agent.local) },
+    ...{ agent, ask, changes, logged, server, address: endpointText(agent.local) },
     raw: (text: string) => said(face.port, text),
+    /** Says this, and is gone. */
+    async cut(text: string) {
+      const asked = once(server!, 'request') as Promise<[IncomingMessage]>;
+      const socket = connect(face.port, '127.0.0.1');
+      socket.write(text);
+      const [request] = await asked;
+      const gone = once(request, 'error');
+      socket.destroy();
+      await gone;
+    },
     async [Symbol.asyncDispose]() {
       await face[Symbol.asyncDispose]();
       await agent.stop();
@@ -53,11 +95,6 @@ async function said(port: number, text: string): Promise<string> {
   return answer;
 }
 
-/** Asks until it is so. */
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 20));
-}
-
 suite('an edge agent', (test) => {
   test('tells its members by the keys Active and Dead, with Name, IP and Port', async () => {
     await using one = await agentNamed('one');
@@ -68,12 +105,12 @@ suite('an edge agent', (test) => {
       { Name: 'one', IP: '127.0.0.1', Port: port(one.address) },
       { Name: 'two', IP: '127.0.0.1', Port: port(two.address) },
     ];
-    await until(async () => {
+    await one.changes.until(async () => {
       const { body } = await one.ask('GET', '/members');
       return JSON.stringify(body) === JSON.stringify({ Active: all, Dead: [], Left: [] });
     });
     await two.agent.stop();
-    await until(async () => {
+    await one.changes.until(async () => {
       const { body } = await one.ask('GET', '/members');
       return JSON.stringify(body['Dead']) === JSON.stringify(all.slice(1));
     });
@@ -88,10 +125,32 @@ suite('an edge agent', (test) => {
     assert.equal(body['Tags'], { role: 'edge' });
     for (const key of ['CPU', 'Cores', 'Uptime', 'AgentUptime'])
       assert.type(body[key], 'number', key);
-    assert.equal(await one.ask('GET', '/health'), {
-      code: 200,
-      body: { Status: 'ok', Awareness: 0 },
-    });
+    const health = await one.ask('GET', '/health');
+    assert.is(health.body['Status'], 'ok');
+    // A busy machine makes it doubt itself.
+    assert.type(health.body['Awareness'], 'number');
+  });
+
+  test('tells what it dropped and why, and how often it refuted what was said of it', async () => {
+    await using one = await agentNamed('one');
+    const { body } = await one.ask('GET', '/info');
+    assert.equal([body['Dropped'], body['Refuted']], [{}, 0]);
+    const udp = createSocket('udp4');
+    const { name, incarnation, port } = one.agent.local;
+    const accusation = { kind: 'suspect', incarnation, name, from: 'nobody' } as const;
+    // Told by a change, unlike the others that come before.
+    const { address, versions, meta } = one.agent.local;
+    const about = { incarnation: 1, address, port: 9, versions, meta };
+    const last = encodeMessage({ kind: 'alive', name: 'last', ...about });
+    for (const packet of [Uint8Array.of(99), encodeMessage(accusation), last])
+      await new Promise((resolve) => {
+        udp.send(packet, port, '127.0.0.1', resolve);
+      });
+    udp.close();
+    await one.changes.until(() => one.agent.members().length === 2);
+    const told = (await one.ask('GET', '/info')).body;
+    assert.equal([told['Dropped'], told['Refuted']], [{ malformed: 1 }, 1]);
+    assert.is(told['Incarnation'], incarnation + 1);
   });
 
   test('what is added at one is got at another, also by one that comes late', async () => {
@@ -101,32 +160,36 @@ suite('an edge agent', (test) => {
     assert.is((await one.ask('POST', '/add?key=a&val=1')).code, 200);
     assert.is((await two.ask('POST', '/add', 'key=b&val=two+words')).code, 200);
     assert.is((await two.ask('POST', '/add', '{"key": "c", "val": "3"}')).code, 200);
-    await until(async () => (await two.ask('GET', '/get?key=a')).code === 200);
-    await until(async () => (await one.ask('GET', '/get?key=c')).code === 200);
+    await two.changes.until(async () => (await two.ask('GET', '/get?key=a')).code === 200);
+    await one.changes.until(async () => (await one.ask('GET', '/get?key=c')).code === 200);
     await using late = await agentNamed('late');
     await late.agent.join([one.address]);
     const { body } = await late.ask('GET', '/get?key=b');
     assert.equal(body, { Key: 'b', Value: 'two words' });
     assert.is((await late.ask('POST', '/del?key=a')).code, 200);
-    await until(async () => (await one.ask('GET', '/get?key=a')).code === 404);
+    await one.changes.until(async () => (await one.ask('GET', '/get?key=a')).code === 404);
   });
 
   test('what is not there, not asked so or too large is told', async () => {
     await using one = await agentNamed('one');
-    const asked: [number, string, string, string?][] = [
-      [404, 'GET', '/nowhere'],
-      [405, 'GET', '/add?key=a&val=b'],
-      [400, 'POST', '/add?val=b'],
-      [404, 'GET', '/get?key=none'],
-      [400, 'POST', '/add', '{broken'],
-      [400, 'POST', '/add', `key=a&val=${'x'.repeat(2000)}`],
-      [413, 'POST', '/add', `key=a&val=${'x'.repeat(20_000)}`],
+    const asked: [number, RegExp, string, string, string?][] = [
+      [404, /there is GET \/members, /, 'GET', '/nowhere'],
+      [405, /is asked by POST, not GET/, 'GET', '/add?key=a&val=b'],
+      [400, /key: is missing/, 'POST', '/add?val=b'],
+      [400, /val: is missing/, 'POST', '/add?key=b'],
+      [404, /there is no key "none"/, 'GET', '/get?key=none'],
+      [400, /the body: is no JSON/, 'POST', '/add', '{broken'],
+      [400, /val: is no text, number/, 'POST', '/add', '{"key": "a", "val": null}'],
+      [400, /key: has 200 characters, .*128/, 'POST', `/add?key=${'x'.repeat(200)}&val=b`],
+      [400, /has 2000 bytes, at most 768/, 'POST', '/add', `key=a&val=${'x'.repeat(2000)}`],
+      [413, /more than 16384 bytes/, 'POST', '/add', `key=a&val=${'x'.repeat(20_000)}`],
     ];
-    for (const [code, method, path, body] of asked) {
+    for (const [code, why, method, path, body] of asked) {
       const shown = await one.ask(method, path, body);
       assert.is(shown.code, code, `${method} ${path}`);
-      assert.type(shown.body['Error'], 'string');
+      assert.match(String(shown.body['Error']), why);
     }
+    assert.is((await one.ask('POST', '/add?key=empty&val=')).code, 200);
   });
 
   test('a body that never ends is cut off, and pages of a browser are not answered without a token', async () => {
@@ -141,6 +204,32 @@ suite('an edge agent', (test) => {
     assert.match(await one.raw('nonsense\r\n\r\n'), /^HTTP\/1.1 400 /);
     const headOnly = await one.raw('HEAD /members HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
     assert.match(headOnly, /^HTTP\/1.1 200 [^]*\r\n\r\n$/);
+  });
+
+  test('a fault of ours is logged with its stack, and who asks is told no more than that', async () => {
+    await using one = await agentNamed('one');
+    assert.equal(one.logged, []);
+    Object.defineProperty(one.agent, 'host', {
+      value: () => {
+        throw new TypeError('a fault');
+      },
+    });
+    const { code, body } = await one.ask('GET', '/info');
+    assert.is(code, 500);
+    assert.equal(body, { Error: 'the request was not answered' });
+    assert.is(one.logged.length, 1);
+    assert.match(one.logged[0]!.err.stack, /TypeError: a fault\n +at /);
+    assert.match(await one.raw('GET // HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'), /^HTTP\/1.1 400 /);
+    await one.cut('POST /add HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\nke');
+    assert.is((await one.ask('GET', '/health')).code, 200);
+    assert.is(one.logged.length, 1);
+  });
+
+  test('a connection that could not be accepted ends nothing', async () => {
+    await using one = await agentNamed('one');
+    one.server!.emit('error', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' }));
+    assert.is((await one.ask('GET', '/health')).code, 200);
+    assert.match(one.logged[0]!.err.stack, /EMFILE/);
   });
 
   test('keys that objects have by themselves are keys like others', async () => {
@@ -169,13 +258,14 @@ suite('an edge agent', (test) => {
   });
 
   test('members that write the same key at the same time agree in the end', async () => {
-    await using one = await agentNamed('one');
-    await using two = await agentNamed('two');
-    await using three = await agentNamed('three');
+    const changes = new Changes();
+    await using one = await agentNamed('one', '', changes);
+    await using two = await agentNamed('two', '', changes);
+    await using three = await agentNamed('three', '', changes);
     await two.agent.join([one.address]);
     await three.agent.join([one.address]);
     const all = [one, two, three];
-    await until(() => Promise.resolve(all.every(({ agent }) => agent.members().length === 3)));
+    await changes.until(() => all.every(({ agent }) => agent.members().length === 3));
     for (let round = 0; round < 20; round++)
       for (const [at, { agent }] of all.entries())
         agent.set(`key-${String(round % 3)}`, `${String(round)} by ${String(at)}`);
@@ -185,7 +275,7 @@ suite('an edge agent', (test) => {
           JSON.stringify(['key-0', 'key-1', 'key-2'].map((key) => map.get(key))),
         ),
       );
-    await until(() => Promise.resolve(ends().size === 1));
+    await changes.until(() => ends().size === 1);
   });
 
   test('whose name is taken is told so when it joins, and the one that has it stays', async () => {
@@ -201,7 +291,7 @@ suite('an edge agent', (test) => {
     assert.ok((await one.ask('GET', '/members')).body['Active']);
     await two.agent.stop();
     // Nor can it come back under its name elsewhere while it is remembered as dead.
-    await until(async () => {
+    await one.changes.until(async () => {
       const { body } = await one.ask('GET', '/members');
       return JSON.stringify(body['Dead']).includes('two');
     });

@@ -1,4 +1,3 @@
-import { seededRandom } from '../../../runtime/seeded-random.js';
 import {
   decodeAll,
   decodeEntry,
@@ -6,11 +5,13 @@ import {
   MAX_ENTRIES,
   ReplicatedMap,
 } from '../../../gossip/agent/replicated-map.js';
+import { isLater } from '../../../gossip/agent/hybrid-time.js';
 import type { MapEntry } from '../../../gossip/agent/replicated-map.js';
+import { seededRandom } from '../../../runtime/seeded-random.js';
 import { assert, suite } from '../../suite.js';
 
-function whole(map: ReplicatedMap): Uint8Array {
-  const steps = map.encodingAll();
+/** What comes of all steps. */
+function whole<T>(steps: Generator<undefined, T>): T {
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;
@@ -18,6 +19,13 @@ function whole(map: ReplicatedMap): Uint8Array {
 }
 
 suite('a replicated map', (test) => {
+  test('the writer holds what others will read: half a pair of surrogates is one unknown character', () => {
+    const writer = new ReplicatedMap('a', () => 1_000_000);
+    const written = writer.set('key', 'x\ud800y');
+    assert.equal(decodeEntry(encodeEntry(written)), written);
+    assert.is(writer.get('key'), 'x\ufffdy');
+  });
+
   test('who wrote last wins, in whichever order members hear of it', () => {
     const random = seededRandom(4);
     let nowMs = 1_000_000;
@@ -58,8 +66,31 @@ suite('a replicated map', (test) => {
       new ReplicatedMap('w', () => 10_000_000),
       new ReplicatedMap('m', () => 0),
     ];
-    assert.not.ok(map.merge(wrong.set('k', 'from the future')));
+    const ahead = wrong.set('k', 'from the future');
+    assert.throws(() => {
+      map.merge(ahead);
+    }, /10000000 ms, at most 60000/);
     assert.is(map.get('k'), undefined);
+    // Of an exchange the others count, and who hears of it is told.
+    const late = new ReplicatedMap('l', () => 0);
+    map.set('mine', 'v');
+    wrong.merge(map.set('mine', 'v'));
+    assert.throws(() => {
+      whole(late.mergingAll(whole(wrong.encodingAll())));
+    }, /at most 60000/);
+    assert.is(late.get('mine'), 'v');
+  });
+
+  test('after an entry with the last count of a millisecond the next one is as good as any', () => {
+    const map = new ReplicatedMap('a', () => 1000);
+    const last = { ms: 1000, count: 2 ** 32 - 1, by: 'b' };
+    map.merge({ key: 'forged', value: '', deleted: false, ...last });
+    const next = map.set('k', 'v');
+    assert.ok(new ReplicatedMap('c', () => 1000).merge(decodeEntry(encodeEntry(next))));
+    assert.ok(isLater(next, last));
+    const late = new ReplicatedMap('l', () => 1000);
+    whole(late.mergingAll(whole(map.encodingAll())));
+    assert.is(late.get('k'), 'v');
   });
 
   test('who comes late gets all, and nothing that was deleted', () => {
@@ -68,7 +99,7 @@ suite('a replicated map', (test) => {
     map.set('gone', 'v');
     map.delete('gone');
     const late = new ReplicatedMap('b');
-    for (const entry of decodeAll(whole(map))) late.merge(entry);
+    for (const entry of decodeAll(whole(map.encodingAll()))) late.merge(entry);
     assert.is(late.get('k'), 'v');
     assert.is(late.get('gone'), undefined);
     assert.is(late.size, 1);

@@ -11,8 +11,8 @@ suite('rumours', (test) => {
     const rumours = new Rumours<string>();
     let finished = 0;
     rumours.add({ message: 'x', bytes: 10, about: 'a', finished: () => finished++ });
-    for (let time = 0; time < 3; time++) assert.equal(rumours.take(100, 2, 10, 3), ['x']);
-    assert.equal(rumours.take(100, 2, 10, 3), []);
+    for (let time = 0; time < 3; time++) assert.equal(rumours.take(100, 2, 10, 3).messages, ['x']);
+    assert.equal(rumours.take(100, 2, 10, 3).messages, []);
     assert.is(finished, 1);
   });
 
@@ -24,7 +24,7 @@ suite('rumours', (test) => {
     rumours.add({ message: 'other', bytes: 10, about: undefined });
     rumours.add({ message: 'another', bytes: 10, about: undefined });
     assert.is(finished, 1);
-    assert.equal(rumours.take(100, 2, 10, 3).sort(), ['another', 'new', 'other']);
+    assert.equal(rumours.take(100, 2, 10, 3).messages.toSorted(), ['another', 'new', 'other']);
   });
 
   test('least told go first, then the larger, then the newer, as far as there is room', () => {
@@ -32,9 +32,9 @@ suite('rumours', (test) => {
     rumours.add({ message: 'small', bytes: 10, about: 'a' });
     rumours.add({ message: 'large', bytes: 50, about: 'b' });
     rumours.add({ message: 'small too', bytes: 10, about: 'c' });
-    assert.equal(rumours.take(64, 2, 10, 9), ['large', 'small too']);
-    assert.equal(rumours.take(64, 2, 1, 9), ['small']);
-    assert.equal(rumours.take(1, 2, 10, 9), []);
+    assert.equal(rumours.take(64, 2, 10, 9).messages, ['large', 'small too']);
+    assert.equal(rumours.take(64, 2, 1, 9).messages, ['small']);
+    assert.equal(rumours.take(1, 2, 10, 9).messages, []);
   });
 
   test('who is told that one has finished may say another at once', () => {
@@ -55,7 +55,7 @@ suite('rumours', (test) => {
     add('two');
     assert.equal(finished, ['one', 'two']);
     assert.is(rumours.size, 1);
-    assert.equal(rumours.take(100, 2, 10, 1), ['three']);
+    assert.equal(rumours.take(100, 2, 10, 1).messages, ['three']);
     assert.equal(finished, ['one', 'two', 'three']);
     assert.is(rumours.size, 0);
   });
@@ -73,7 +73,7 @@ suite('rumours', (test) => {
     add('huge', 'd', 51);
     assert.equal(finished, ['one', 'two', 'huge']);
     assert.is(rumours.size, 4);
-    assert.equal(rumours.take(100, 2, 10, 1).sort(), ['a', 'b', 'c', 'three']);
+    assert.equal(rumours.take(100, 2, 10, 1).messages.toSorted(), ['a', 'b', 'c', 'three']);
     assert.is(rumours.size, 0);
   });
 });

@@ -9,6 +9,7 @@ import type { SerfOptions } from '../../../gossip/serf/serf-member.js';
 import { Keyring } from '../../../gossip/wire/keyring.js';
 import { sleep } from '../../../runtime/deadline.js';
 import { assert, suite } from '../../suite.js';
+import { Changes } from '../changes.js';
 
 const LONG = { skip: withoutSerf(), timeoutMs: 60_000 };
 
@@ -16,15 +17,24 @@ const LONG = { skip: withoutSerf(), timeoutMs: 60_000 };
 async function ours(options: SerfOptions) {
   const events: UserEvent[] = [];
   const changes: string[] = [];
+  const news = new Changes();
   const member = await SerfMember.create({
     ...{ profile: lan, port: 7946, ...options },
-    onEvent: (event) => events.push(event),
-    onChange: ({ kind, member: { name } }: MemberChange) => changes.push(`${kind} ${name}`),
+    onEvent: (event) => {
+      events.push(event);
+      news.happened();
+    },
+    onChange: ({ kind, member: { name } }: MemberChange) => {
+      changes.push(`${kind} ${name}`);
+      news.happened();
+    },
   });
-  return { member, events, changes, [Symbol.asyncDispose]: () => member.stop() };
+  const until = (isSo: () => boolean): Promise<void> => news.until(isSo);
+  return { member, events, changes, until, [Symbol.asyncDispose]: () => member.stop() };
 }
 
-async function until(isSo: () => boolean): Promise<void> {
+/** Of what nobody tells. */
+async function polled(isSo: () => boolean): Promise<void> {
   while (!isSo()) await sleep(20);
 }
 
@@ -52,9 +62,9 @@ suite('at the level of Serf', (test) => {
       await using cluster = await between('127.0.80', {}, ['-log-level=debug']);
       const { one, first, second } = cluster;
       await first.ask('event', 'deploy', 'v1');
-      await until(() => one.events.length > 0);
+      await one.until(() => one.events.length > 0);
       await first.ask('event', '-coalesce=false', 'deploy', 'v2');
-      await until(() => one.events.length > 1);
+      await one.until(() => one.events.length > 1);
       one.member.event('hello', Buffer.from('from ours'));
       for (const agent of [first, second]) await agent.printed('messageUserEventType: hello');
       assert.equal(
@@ -97,8 +107,8 @@ suite('at the level of Serf', (test) => {
     async () => {
       await using cluster = await between('127.0.82');
       const { one, first } = cluster;
-      await until(() => one.member.roundTripMs('serf1') !== undefined);
-      await until(() => one.member.coordinate.error < 1.5);
+      await polled(() => one.member.roundTripMs('serf1') !== undefined);
+      await polled(() => one.member.coordinate.error < 1.5);
       for (let said = ''; !said.includes('Estimated');) {
         said = await first.ask('rtt', 'ts1', 'serf1').catch(() => '');
         await sleep(200);
@@ -119,20 +129,22 @@ suite('at the level of Serf', (test) => {
       await two.member.join([first.address]);
       const third = await SerfAgent.start('serf3', '127.0.83.3', [`-join=${first.address}`]);
       const fourth = await SerfAgent.start('serf4', '127.0.83.4', [`-join=${first.address}`]);
-      await until(() => ['join serf3', 'join serf4'].every((what) => one.changes.includes(what)));
+      await one.until(() =>
+        ['join serf3', 'join serf4'].every((what) => one.changes.includes(what)),
+      );
       await Promise.all([second.kill(), third.kill(), fourth.kill()]);
       const gone = ['serf2', 'serf3', 'serf4'];
-      await until(() => gone.every((name) => one.changes.includes(`fail ${name}`)));
+      await one.until(() => gone.every((name) => one.changes.includes(`fail ${name}`)));
       await first.until((members) => gone.every((name) => members[name]?.status === 'failed'));
       one.member.forceLeave('serf4');
       await first.until((members) => members['serf4']?.status === 'left');
       await first.ask('force-leave', 'serf2');
-      await until(() => one.changes.includes('leave serf2'));
+      await one.until(() => one.changes.includes('leave serf2'));
       const stateOf = (name: string): string | undefined =>
         one.member.members().find((member) => member.name === name)?.state;
       assert.is(stateOf('serf2'), 'left');
       await first.ask('force-leave', '-prune', 'serf3');
-      await until(() => stateOf('serf3') === undefined);
+      await polled(() => stateOf('serf3') === undefined);
       // One that comes now hears of who left by the exchange.
       await using late = await ours({ name: 'ts3', bind: '127.0.83.13' });
       await late.member.join(['127.0.83.11:7946']);
@@ -184,32 +196,17 @@ suite('at the level of Serf', (test) => {
       await using three = await ours(all[2]!);
       for (const { member } of [one, two, three]) await member.join([agent.address]);
       await agent.until((seen) => all.every(({ name }) => seen[name]?.status === 'alive'));
-      const steps: [(keyring: Keyring) => void, string][] = [
-        [
-          (keyring) => {
-            keyring.add(fresh);
-          },
-          `-install=${keyOf(fresh)}`,
-        ],
-        [
-          (keyring) => {
-            keyring.use(fresh);
-          },
-          `-use=${keyOf(fresh)}`,
-        ],
-        [
-          (keyring) => {
-            keyring.remove(old);
-          },
-          `-remove=${keyOf(old)}`,
-        ],
+      const steps: [(keyring: Keyring) => Promise<void>, string][] = [
+        [(keyring) => keyring.add(fresh), `-install=${keyOf(fresh)}`],
+        [(keyring) => keyring.use(fresh), `-use=${keyOf(fresh)}`],
+        [(keyring) => keyring.remove(old), `-remove=${keyOf(old)}`],
       ];
       for (const [at, [change, flag]] of steps.entries()) {
         for (const [turn, { keyring }] of all.entries()) {
-          change(keyring);
+          await change(keyring);
           const name = `step-${String(at)}-${String(turn)}`;
           one.member.event(name, Buffer.from('said meanwhile'));
-          for (const { events } of [two, three])
+          for (const { events, until } of [two, three])
             await until(() => events.some((event) => event.name === name));
           await agent.printed(`messageUserEventType: ${name}`);
         }

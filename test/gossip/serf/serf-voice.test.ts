@@ -8,8 +8,9 @@ import { decodeAnswer, encodeQuery, encodeRelay, QueryFlag } from '../../../goss
 import type { Query } from '../../../gossip/serf/queries.js';
 import { isFor } from '../../../gossip/serf/query-filters.js';
 import { SerfVoice } from '../../../gossip/serf/serf-voice.js';
-import { encodingState } from '../../../gossip/serf/state.js';
+import { decodingState, encodingState } from '../../../gossip/serf/state.js';
 import { encodeUserEvent } from '../../../gossip/serf/events.js';
+import { MAX_MEMBERS } from '../../../gossip/wire/limits.js';
 import { RawWriter } from '../../../gossip/wire/raw-writer.js';
 import { seededRandom } from '../../../runtime/seeded-random.js';
 import { assert, suite } from '../../suite.js';
@@ -35,6 +36,7 @@ function voiced(...members: MemberView[]) {
   const sent: { to: Endpoint; message: Uint8Array }[] = [];
   const events: UserEvent[] = [];
   const changes: string[] = [];
+  const refused: string[] = [];
   const voice = new SerfVoice({
     ...{ name: 'me', keyring: undefined, random: seededRandom(5) },
     onEvent: (event) => events.push(event),
@@ -50,9 +52,10 @@ function voiced(...members: MemberView[]) {
       return Promise.resolve();
     },
     sendBestEffort: (to, message) => sent.push({ to, message }),
+    refuse: ({ problem }) => refused.push(problem),
   });
   for (const member of all) voice.changed({ kind: 'join', member });
-  return { voice, told, sent, events, changes };
+  return { voice, told, sent, events, changes, refused };
 }
 
 const nobody = new Uint8Array();
@@ -155,7 +158,7 @@ suite('a voice at the level of Serf', (test) => {
         voice.onUserMessage(Buffer.concat([Uint8Array.of(type), randomBytes(round)]));
     voice.onAnswer(view('a'), 1, randomBytes(30));
     await voice.mergeState(randomBytes(100), false);
-    await voice.mergeState(Buffer.concat([Uint8Array.of(4), randomBytes(100)]), false);
+    await voice.mergeState(Buffer.concat([Uint8Array.of(2), randomBytes(100)]), false);
   });
 
   test('who joins us takes nothing from what we hear, however far ahead it is', async () => {
@@ -167,7 +170,7 @@ suite('a voice at the level of Serf', (test) => {
   });
 
   test('a time that nobody can have reached is not taken: later ones are heard, and our state is read', async () => {
-    const { voice, told, events } = voiced(view('a'));
+    const { voice, told, events, refused } = voiced(view('a'));
     const madeUp = Number.MAX_SAFE_INTEGER - 1;
     voice.onUserMessage(encodeUserEvent({ ...event, time: madeUp }));
     voice.onUserMessage(encodeLeave({ name: 'me', time: madeUp, prune: false }));
@@ -175,11 +178,131 @@ suite('a voice at the level of Serf', (test) => {
     const state = { ...empty, time: madeUp, statusTimes: times, left: ['me'], eventTime: madeUp };
     await voice.mergeState(encodeState({ ...state, queryTime: madeUp }), false);
     assert.is(told.length, 0);
+    // An event, an intent, and of an exchange three clocks and one intent.
+    assert.equal(
+      refused,
+      Array.from({ length: 6 }, () => 'too_large'),
+    );
     voice.onUserMessage(encodeUserEvent(event));
     assert.is(events.length, 1);
     const other = voiced(view('b'));
     await other.voice.mergeState(await voice.localState(), false);
     assert.is(other.events.length, 1);
+  });
+
+  test('a time at the edge of what is believed leaves room for what is said after it', async () => {
+    for (const edge of [2 ** 52, 2 ** 32, 2 ** 32 + 1, 2 ** 32 + 2]) {
+      const { voice, told } = voiced(view('a'));
+      voice.onUserMessage(encodeUserEvent({ ...event, time: edge }));
+      // One that comes later takes the clock of whom it joins.
+      const other = voiced(view('b'));
+      await other.voice.joining(async () => other.voice.mergeState(await voice.localState(), true));
+      voice.sayEvent('later', nobody, false);
+      other.voice.onUserMessage(told.at(-1)!);
+      assert.equal(
+        other.events.map(({ name }) => name),
+        ['later'],
+        String(edge),
+      );
+    }
+  });
+
+  test('an event that is too large is refused, and is in no exchange', async () => {
+    const { voice, told } = voiced(view('a'));
+    // Into a packet, which has room for 1,000 bytes here; and of any message.
+    for (const bytes of [1000, 10_000])
+      assert.throws(() => {
+        voice.sayEvent('large', new Uint8Array(bytes), false);
+      }, /room for 1000/);
+    assert.is(told.length, 0);
+    const other = voiced(view('b'));
+    await other.voice.mergeState(await voice.localState(), false);
+    assert.is(other.events.length, 0);
+    assert.equal(other.refused, []);
+  });
+
+  test('exchanges about who left settle: no clock goes on by them', async () => {
+    const [one, two] = [voiced(view('a')), voiced(view('a'))];
+    for (const { voice } of [one, two]) {
+      voice.onUserMessage(encodeLeave({ name: 'a', time: 7, prune: false }));
+      voice.changed({ kind: 'leave', member: view('a', 'left') });
+    }
+    const before = await one.voice.localState();
+    for (let round = 0; round < 20; round++) {
+      await two.voice.mergeState(await one.voice.localState(), false);
+      await one.voice.mergeState(await two.voice.localState(), false);
+    }
+    assert.equal(await one.voice.localState(), before);
+  });
+
+  test('who left and came back and failed is not taken for left by who missed that', async () => {
+    const [one, stale] = [voiced(view('a')), voiced(view('a'))];
+    for (const { voice } of [one, stale]) {
+      voice.onUserMessage(encodeLeave({ name: 'a', time: 7, prune: false }));
+      voice.changed({ kind: 'leave', member: view('a', 'left') });
+    }
+    one.voice.changed({ kind: 'join', member: view('a') });
+    await one.voice.mergeState(await stale.voice.localState(), false);
+    one.voice.changed({ kind: 'fail', member: view('a', 'dead') });
+    assert.is(one.changes.at(-1), 'fail a dead');
+  });
+
+  test('of two that heard the same intents, who saw a member leave convinces who saw it fail', async () => {
+    const [one, two] = [voiced(view('a')), voiced(view('a'))];
+    one.voice.changed({ kind: 'leave', member: view('a', 'left') });
+    two.voice.changed({ kind: 'fail', member: view('a', 'dead') });
+    await one.voice.mergeState(await two.voice.localState(), false);
+    await two.voice.mergeState(await one.voice.localState(), false);
+    assert.is(two.changes.at(-1), 'leave a left');
+  });
+
+  test('what is not understood counts, and of an exchange what is understood is taken', async () => {
+    const { voice, refused, events } = voiced(view('a'));
+    voice.onUserMessage(Uint8Array.of(3, 0xc1));
+    voice.onUserMessage(new Uint8Array(20_000));
+    voice.onAnswer(view('a'), 1, Uint8Array.of(1, 0xc1));
+    await voice.mergeState(Uint8Array.of(2, 0xc1), false);
+    assert.equal(refused, ['malformed', 'too_large', 'malformed', 'malformed']);
+    const told = [2 ** 50, 3].map((time) => ({ time, events: [{ name: 'x', payload: nobody }] }));
+    await voice.mergeState(encodeState({ ...empty, events: told }), false);
+    assert.is(refused.length, 5);
+    assert.is(events.length, 1);
+  });
+
+  test('a state with more names than members can be known is refused', async () => {
+    const { voice, refused } = voiced(view('a'));
+    const names = Array.from({ length: MAX_MEMBERS + 1 }, (_, at) => String(at));
+    const statusTimes = new Map(names.map((name) => [name, 1]));
+    await voice.mergeState(encodeState({ ...empty, statusTimes }), false);
+    await voice.mergeState(encodeState({ ...empty, left: names }), false);
+    assert.equal(refused, ['too_large', 'too_large']);
+  });
+
+  test('of intents that the other side knows nothing is told again, unless it joins', async () => {
+    const { voice } = voiced(view('a'), view('b'), view('c'));
+    for (const name of ['a', 'b', 'c']) voice.changed({ kind: 'join', member: view(name) });
+    const times = [
+      ['a', 3],
+      ['b', 4],
+      ['c', 5],
+    ] as const;
+    await voice.mergeState(encodeState({ ...empty, statusTimes: new Map(times) }), false);
+    const heard = encodeState({
+      ...empty,
+      statusTimes: new Map([
+        ['a', 3],
+        ['b', 2],
+      ]),
+    });
+    const told = async (join: boolean, said: Uint8Array): Promise<readonly string[]> => {
+      const steps = decodingState(await voice.localState(join, said));
+      let step = steps.next();
+      while (step.done !== true) step = steps.next();
+      return [...(step.value?.statusTimes.keys() ?? [])].sort();
+    };
+    assert.equal(await told(false, heard), ['b', 'c', 'me']);
+    assert.equal(await told(true, heard), ['a', 'b', 'c', 'me']);
+    assert.equal(await told(false, Uint8Array.of(2, 0xff, 0xff)), ['a', 'b', 'c', 'me']);
   });
 
   test('who left long ago and is not known any more is here when it comes back', async () => {

@@ -1,7 +1,8 @@
 import sharp from 'sharp';
 
 import { seededRandom } from '../../../runtime/seeded-random.js';
-import { LzwDecoder, LzwEncoder, pack, unpack } from '../../../gossip/wire/lzw.js';
+import { LzwDecoder, unpack } from '../../../gossip/wire/lzw-decoder.js';
+import { LzwEncoder, pack } from '../../../gossip/wire/lzw-encoder.js';
 import { WireError } from '../../../gossip/wire/wire-error.js';
 import { assert, suite } from '../../suite.js';
 
@@ -34,9 +35,13 @@ suite('lzw', (test) => {
       for (; !stepped; stepped = encoder.step(1000));
       assert.equal(Buffer.from(stepped), Buffer.from(packed), name);
       const decoder = new LzwDecoder(packed, MAX);
-      let plain = decoder.step(100);
-      for (; !plain; plain = decoder.step(100));
-      assert.equal(Buffer.from(plain), Buffer.from(bytes), name);
+      while (!decoder.step(100));
+      assert.equal(Buffer.from(decoder.taken(0)), Buffer.from(bytes), name);
+      const inPieces = new LzwDecoder(packed, MAX, 100);
+      const pieces: Uint8Array[] = [];
+      for (let isDone = false; !isDone; pieces.push(inPieces.taken(100)))
+        isDone = inPieces.step(100);
+      assert.equal(Buffer.concat(pieces), Buffer.from(bytes), name);
     }
   });
 
@@ -65,6 +70,14 @@ suite('lzw', (test) => {
     assert.ok(bomb.length < 64 * 1024);
     assert.throws(
       () => unpack(bomb, 1024 ** 2),
+      (error: unknown) => error instanceof WireError && error.problem === 'too_large',
+    );
+    // However often what came out is taken.
+    const decoder = new LzwDecoder(bomb, 1024 ** 2, 100);
+    assert.throws(
+      () => {
+        while (!decoder.step(100)) decoder.taken(100);
+      },
       (error: unknown) => error instanceof WireError && error.problem === 'too_large',
     );
   });

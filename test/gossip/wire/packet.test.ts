@@ -1,16 +1,17 @@
 import { randomBytes } from 'node:crypto';
 
+import { FractoryError, messageOf } from '../../../runtime/errors.js';
 import { seededRandom } from '../../../runtime/seeded-random.js';
 import { crc32 } from '../../../gossip/wire/crc32.js';
-import { Keyring } from '../../../gossip/wire/keyring.js';
-import { pack } from '../../../gossip/wire/lzw.js';
+import { Keyring, MOST_KEYS } from '../../../gossip/wire/keyring.js';
+import { pack } from '../../../gossip/wire/lzw-encoder.js';
 import { encodeMessage } from '../../../gossip/wire/messages.js';
 import { openPacket, sealPacket } from '../../../gossip/wire/packet.js';
 import type { WireOptions } from '../../../gossip/wire/packet.js';
 import { RawWriter } from '../../../gossip/wire/raw-writer.js';
 import { WireError } from '../../../gossip/wire/wire-error.js';
 import type { WireProblem } from '../../../gossip/wire/wire-error.js';
-import { assert, suite } from '../../suite.js';
+import { assert, rejects, suite } from '../../suite.js';
 
 const plain: WireOptions = {
   label: new Uint8Array(),
@@ -75,6 +76,16 @@ suite('packets of gossip', (test) => {
     assert.throws(() => openPacket(packet, options), fails('undecryptable'));
   });
 
+  test('a keyring has a bounded number of keys: each costs a try', async () => {
+    const keys = Array.from({ length: MOST_KEYS }, () => randomBytes(16));
+    const keyring = new Keyring(keys.slice(1));
+    await keyring.add(randomBytes(16));
+    const refused = await keyring.add(randomBytes(16)).catch(messageOf);
+    assert.match(String(refused), /16 keys at most/);
+    assert.is(keyring.keys.length, MOST_KEYS);
+    assert.throws(() => new Keyring([...keys, randomBytes(16)]), /16 keys at most/);
+  });
+
   test('plain packets pass a keyring only where incoming ones are not verified', () => {
     const keyring = new Keyring([randomBytes(16)]);
     const strict = { ...plain, keyring };
@@ -82,22 +93,20 @@ suite('packets of gossip', (test) => {
     assert.equal(namesIn(suspect('n1'), { ...strict, verifyIncoming: false }), ['n1']);
   });
 
-  test('keys rotate: the new one is known everywhere, then used, then the old one goes', () => {
+  test('keys rotate: the new one is known everywhere, then used, then the old one goes', async () => {
     const [old, fresh] = [randomBytes(16), randomBytes(32)];
     const sender = { ...plain, keyring: new Keyring([old]) };
     const receiver = { ...plain, keyring: new Keyring([old]) };
-    assert.throws(() => {
-      sender.keyring.use(fresh);
-    }, /add it everywhere first/);
-    sender.keyring.add(fresh);
-    receiver.keyring.add(fresh);
-    sender.keyring.use(fresh);
+    const early = await rejects(sender.keyring.use(fresh), FractoryError);
+    assert.match(early.message, /add it everywhere first/);
+    await sender.keyring.add(fresh);
+    await receiver.keyring.add(fresh);
+    await sender.keyring.use(fresh);
     assert.equal(namesIn(sealPacket([suspect('n1')], sender), receiver), ['n1']);
-    assert.throws(() => {
-      sender.keyring.remove(fresh);
-    }, /is the one that encrypts/);
-    receiver.keyring.use(fresh);
-    receiver.keyring.remove(old);
+    const last = await rejects(sender.keyring.remove(fresh), FractoryError);
+    assert.match(last.message, /is the one that encrypts/);
+    await receiver.keyring.use(fresh);
+    await receiver.keyring.remove(old);
     const late = sealPacket([suspect('n1')], { ...plain, keyring: new Keyring([old]) });
     assert.throws(() => openPacket(late, receiver), fails('undecryptable'));
     assert.throws(() => new Keyring([randomBytes(17)]), /has 17 bytes/);

@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto';
 
+import { FractoryError } from '../../../runtime/errors.js';
 import { seededRandom } from '../../../runtime/seeded-random.js';
 import { Budget } from '../../../gossip/wire/budget.js';
+import { MAX_USER_BYTES } from '../../../gossip/wire/limits.js';
 import { Keyring } from '../../../gossip/wire/keyring.js';
-import { LzwDecoder, pack } from '../../../gossip/wire/lzw.js';
+import { LzwDecoder } from '../../../gossip/wire/lzw-decoder.js';
+import { pack } from '../../../gossip/wire/lzw-encoder.js';
 import { encodeMessage } from '../../../gossip/wire/messages.js';
 import type { WireOptions } from '../../../gossip/wire/packet.js';
 import { encodeHeader, encodeMember } from '../../../gossip/wire/push-pull.js';
@@ -17,7 +20,7 @@ import {
 } from '../../../gossip/wire/stream.js';
 import type { StreamItem } from '../../../gossip/wire/stream.js';
 import { WireError } from '../../../gossip/wire/wire-error.js';
-import { assert, suite } from '../../suite.js';
+import { assert, suite, throws } from '../../suite.js';
 
 const plain: WireOptions = {
   label: new Uint8Array(),
@@ -167,36 +170,42 @@ suite('streams of gossip', (test) => {
     }
   });
 
-  test('no step of ten thousand members takes more than its share: 8 KiB packed, 128 KiB encrypted, one member', () => {
+  test('no step of ten thousand members takes more than its share: 1 KiB packed, 128 KiB encrypted, 32 KiB unpacked, one member', () => {
     const bytes = exchange(10_000, new Uint8Array());
     const options = { ...plain, compress: true, keyring: new Keyring([randomBytes(32)]) };
     let steps = 1;
     const sealing = sealStream(bytes, options, true);
     let step = sealing.next();
     for (; step.done !== true; step = sealing.next()) steps++;
-    assert.ok(steps >= bytes.length / 8192 + step.value.length / 131_072 - 1, String(steps));
-    const decoder = new StreamDecoder(options);
+    assert.ok(steps >= bytes.length / 1024 + step.value.length / 131_072 - 1, String(steps));
+    const budget = new Budget(Infinity);
+    const decoder = new StreamDecoder(options, budget);
     decoder.push(step.value);
+    // What it says that it was encrypted is there at once, and counted so.
+    while (budget.usedBytes < 2 * step.value.length - 1000) decoder.next();
     let most = 0;
     let members = 0;
+    let usedBytes = budget.usedBytes;
     for (let item = decoder.next(); item !== 'end'; item = decoder.next()) {
-      const before = members;
       if (typeof item === 'object' && item.kind === 'member') members++;
-      most = Math.max(most, members - before);
+      most = Math.max(most, budget.usedBytes - usedBytes);
+      ({ usedBytes } = budget);
     }
     assert.is(members, 10_000);
-    assert.is(most, 1);
+    assert.ok(most <= 32 * 1024, String(most));
   });
 
   test('a bomb is unpacked in steps that are bounded by what comes out', () => {
     const decoder = new LzwDecoder(pack(new Uint8Array(8 * 1024 ** 2)), 40 * 1024 ** 2);
     let most = 0;
-    let last = 0;
-    while (!decoder.step(4096)) {
-      most = Math.max(most, decoder.length - last);
-      last = decoder.length;
+    let all = 0;
+    for (let isDone = false; !isDone;) {
+      isDone = decoder.step(4096);
+      most = Math.max(most, decoder.length);
+      all += decoder.taken(4096).length;
     }
     assert.ok(most <= 4096 * 16 + 4096, String(most));
+    assert.is(all, 8 * 1024 ** 2);
   });
 
   test('what is said without end is refused, of one connection and of all together', () => {
@@ -238,6 +247,19 @@ suite('streams of gossip', (test) => {
       );
   });
 
+  test('what does not shrink goes as it is, and no frame is made that nobody would take', () => {
+    const random = seededRandom(7);
+    const noise = Uint8Array.from({ length: 1_000_000 }, () => 256 * random());
+    const message = encodeUserStream(noise);
+    const options = { ...plain, compress: true };
+    assert.is(sealed(message, options).length, message.length);
+    assert.ok(sealed(encodeUserStream(new Uint8Array(1_000_000)), options).length < 10_000);
+    const keyring = new Keyring([randomBytes(16)]);
+    const large = encodeUserStream(new Uint8Array(MAX_USER_BYTES));
+    throws(() => sealed(large, { ...plain, keyring }), FractoryError, { reason: 'LIMIT_EXCEEDED' });
+    assert.is(items(sealed(large, plain), plain, 100_000).length, 1);
+  });
+
   test('of an exchange with a member that is none the others count', () => {
     const writer = new RawWriter().byte(6);
     writer.bytes(encodeHeader({ members: 3, userStateBytes: 0, join: false }));
@@ -252,11 +274,14 @@ suite('streams of gossip', (test) => {
     const whole = exchange(3, new Uint8Array());
     const keyring = new Keyring([randomBytes(16)]);
     const options = { ...plain, keyring };
-    const frame = sealed(whole.subarray(0, whole.length - 5), options);
-    const forged = Buffer.concat([frame, whole.subarray(whole.length - 5)]);
-    assert.throws(
-      () => items(forged, options, 100_000),
-      (error: unknown) => error instanceof WireError && error.problem === 'truncated',
-    );
+    for (const compress of [false, true]) {
+      const frame = sealed(whole.subarray(0, whole.length - 5), { ...options, compress });
+      const forged = Buffer.concat([frame, whole.subarray(whole.length - 5)]);
+      for (const pieceBytes of [100_000, frame.length])
+        assert.throws(
+          () => items(forged, options, pieceBytes),
+          (error: unknown) => error instanceof WireError && error.problem === 'truncated',
+        );
+    }
   });
 });

@@ -1,3 +1,7 @@
+import { randomBytes } from 'node:crypto';
+import { access, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
 import { credentials } from '@grpc/grpc-js';
 
 import type { GossipConfig } from '../../../../config/node-config.js';
@@ -11,7 +15,8 @@ import type {
 } from '../../../../protos/gen/fractory/v1/controller.js';
 import { SerfAgent, withoutSerf } from '../../../../bench/interop/serf-agent.js';
 import type { SerfView } from '../../../../bench/interop/serf-agent.js';
-import { assert, suite } from '../../../suite.js';
+import { temporaryFolder } from '../../../services/storage/fixture.js';
+import { assert, rejects, suite } from '../../../suite.js';
 import { Nodes } from '../nodes.js';
 import type { RunningNode } from '../nodes.js';
 
@@ -82,10 +87,31 @@ suite('nodes that gossip', (test) => {
       assert.match(metrics, /fractory_gossip_members\{state="alive",[^}]*\} 3\n/);
       assert.match(metrics, /fractory_gossip_bytes_total\{direction="out",[^}]*\} [1-9]/);
       assert.match(metrics, /fractory_gossip_awareness\{/);
+      const last = nodes.node('math-2').coordinator.members();
+      const { epoch: lastEpoch } = last.find(({ id }) => id === 'math-2')!;
       await nodes.stop('math-2');
-      const hasLeft = ({ id, state }: GossipMember): boolean =>
-        id === 'math-2' && state === GossipState.LEFT;
+      const hasLeft = ({ id, state, epoch }: GossipMember): boolean =>
+        id === 'math-2' && state === GossipState.LEFT && epoch === lastEpoch;
       await viewWhen(one, ({ members }) => members.some(hasLeft), signal);
+    },
+    { timeoutMs },
+  );
+
+  test(
+    'a node that is drained has said goodbye, as the member that it was, when that is answered',
+    async ({ signal }) => {
+      await using nodes = await Nodes.start({ gossip });
+      const one = await nodes.math('math-1');
+      const two = await nodes.math('math-2');
+      const { epoch: own } = one.coordinator.members().find(({ id }) => id === 'math-2')!;
+      const seen = async (): Promise<GossipMember | undefined> =>
+        (await viewOf(one)).members.find(({ id }) => id === 'math-2');
+      await viewWhen(one, ({ members }) => members.some(({ epoch }) => epoch === own), signal);
+      await two.node.drain();
+      // Its last packet is out, and may wait in the other one's socket.
+      for (let tries = 0; (await seen())?.state === ALIVE && tries < 3; tries++);
+      const { state, epoch } = (await seen())!;
+      assert.equal([state, epoch], [GossipState.LEFT, own]);
     },
     { timeoutMs },
   );
@@ -142,6 +168,36 @@ suite('nodes that gossip', (test) => {
       await nodes.stop('math-1');
       await agent.until((members) => ours(members)?.status === 'left');
       signal.throwIfAborted();
+    },
+    { skip: withoutSerf(), timeoutMs },
+  );
+
+  test(
+    'keys that an agent of Serf changes are those of a node that is started again',
+    async () => {
+      const options = [`-encrypt=${KEY}`, '-profile=local'];
+      await using agent = await SerfAgent.start('serf1', '127.0.97.1', options);
+      await using folder = await temporaryFolder();
+      const keyring = path.join(folder.path, 'keyring.json');
+      const join = [agent.address];
+      await using nodes = await Nodes.start({ gossip: { ...gossip, join, keyring } });
+      const alive = (members: Record<string, SerfView>): number =>
+        Object.values(members).filter(({ status }) => status === 'alive').length;
+      await nodes.math('math-1');
+      await nodes.math('math-2');
+      await agent.until((members) => alive(members) === 3);
+      await rejects(access(keyring), Error);
+      const fresh = randomBytes(32).toString('base64');
+      for (const step of [`-install=${fresh}`, `-use=${fresh}`, `-remove=${KEY}`])
+        await agent.ask('keys', step);
+      assert.equal(JSON.parse(await readFile(keyring, 'utf8')), [fresh]);
+      await nodes.stop('math-1');
+      await agent.until((members) => alive(members) === 2);
+      await nodes.math('math-1');
+      await agent.until((members) => alive(members) === 3);
+      await writeFile(keyring, '[]');
+      const { running } = await viewOf(await nodes.math('math-3'));
+      assert.not.ok(running, 'a keyring that is none');
     },
     { skip: withoutSerf(), timeoutMs },
   );

@@ -36,6 +36,18 @@ export function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
   );
 }
 
+/** Whether both hold somebody for alive, and for the same: to tell it would change nothing. */
+export function isSameAlive(one: Omit<MemberView, 'since'>, other: MemberView): boolean {
+  return (
+    one.state === 'alive' &&
+    other.state === 'alive' &&
+    one.incarnation === other.incarnation &&
+    sameEndpoint(one, other) &&
+    sameBytes(one.meta, other.meta) &&
+    sameBytes(one.versions, other.versions)
+  );
+}
+
 /** All that one member knows of the others, itself included. The simulator has one that shares what all members agree on. */
 export interface MemberTable {
   readonly size: number;

@@ -99,7 +99,7 @@ export class Membership {
     const isSelf = said.name === this.#self;
     if (isSelf && this.#leaving) return;
     const known = table.get(said.name);
-    if (!this.#isTaken(said, known)) return;
+    if (!this.#isTaken(said, known) || this.#isOutOfReach(said, known)) return;
     const moved = known !== undefined && !sameEndpoint(known, said);
     if (moved && !this.#mayMove(known)) {
       this.#parts.dropped?.('conflict');
@@ -131,6 +131,7 @@ export class Membership {
   }
 
   suspect(said: Accusation): void {
+    if (this.#isUnanswerable(said)) return;
     // Most accusations are heard often: no more is looked at than has to be.
     const suspicion = this.#suspicions.get(said.name);
     if (suspicion && said.incarnation >= suspicion.incarnation) {
@@ -155,6 +156,7 @@ export class Membership {
   }
 
   dead(said: Accusation): void {
+    if (this.#isUnanswerable(said)) return;
     const known = this.#accused(said);
     if (!known) return;
     if (isGone(known)) {
@@ -186,6 +188,7 @@ export class Membership {
     if (isNamesake && known && !sameEndpoint(known, remote))
       this.#parts.changed({ kind: 'conflict', member: known, other: remote });
     if (state === 'alive') this.alive(remote);
+    else if (this.#isUnanswerable({ incarnation, name, from: name })) return;
     else if (state === 'left') this.dead({ incarnation, name, from: name });
     else this.suspect({ incarnation, name, from: this.#self });
   }
@@ -233,12 +236,22 @@ export class Membership {
     return { name, incarnation, address, port, meta, versions, state, since };
   }
 
+  /** Nobody could answer it: only who made it up accuses so. What this member finds out by itself counts. */
+  #isUnanswerable({ incarnation, from }: Accusation): boolean {
+    if (incarnation < HIGHEST || from === this.#self) return false;
+    this.#parts.dropped?.('unfit');
+    return true;
+  }
+
+  /** A member comes to the highest incarnation by answering at the one before; said of others it would let nothing of theirs count any more. */
+  #isOutOfReach({ incarnation }: Alive, known: MemberView | undefined): boolean {
+    if (incarnation < HIGHEST || (known && known.incarnation >= HIGHEST - 1)) return false;
+    this.#parts.dropped?.('unfit');
+    return true;
+  }
+
   /** Whom it is said of, if that counts. */
-  #accused({ name, incarnation, from }: Accusation): MemberView | undefined {
-    if (incarnation === UNANSWERABLE && from !== this.#self) {
-      this.#parts.dropped?.('unfit');
-      return undefined;
-    }
+  #accused({ name, incarnation }: Accusation): MemberView | undefined {
     const known = this.#parts.table.get(name);
     if (known && incarnation >= known.incarnation) return known;
     this.#parts.dropped?.(known ? 'stale' : 'unknown_member');
@@ -315,8 +328,7 @@ function sameWords(known: MemberView, said: Alive): boolean {
   return sameBytes(known.meta, said.meta) && sameBytes(known.versions, said.versions);
 }
 
-/** No incarnation is higher, so that nobody could answer back: only who made it up accuses so. */
-const UNANSWERABLE = 0xff_ff_ff_ff;
+const HIGHEST = 0xff_ff_ff_ff;
 
 /** Incarnations are 32 bits; past the last they begin anew, as Go's do. */
 function next(incarnation: number): number {

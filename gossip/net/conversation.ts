@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { FractoryError, messageOf, unavailable } from '../../runtime/errors.js';
 import { Understood } from '../core/compatibility.js';
 import type { GossipMember } from '../core/gossip-member.js';
-import { sameBytes, sameEndpoint } from '../core/member.js';
+import { isSameAlive } from '../core/member.js';
 import type { MemberView } from '../core/member.js';
 import type { Budget } from '../wire/budget.js';
 import { MAX_MEMBERS } from '../wire/limits.js';
@@ -176,7 +176,7 @@ export async function stateOf(
   const known = new Set<MemberView>();
   for (const remote of heard) {
     const view = member.table.get(remote.name);
-    if (view && view.name !== member.name && saysNothing(remote, view)) known.add(view);
+    if (view && view.name !== member.name && isSameAlive(remote, view)) known.add(view);
     if (slices.isOver) await slices.breathe();
   }
   const views = [...member.table].filter((view) => !known.has(view));
@@ -189,16 +189,4 @@ export async function stateOf(
     if (slices.isOver) await slices.breathe();
   }
   return writer.bytes(userState).written;
-}
-
-/** Whether it would change nothing at the other side, which holds it for alive as this one does. */
-function saysNothing(heard: RemoteMember, view: MemberView): boolean {
-  return (
-    heard.state === 'alive' &&
-    view.state === 'alive' &&
-    heard.incarnation === view.incarnation &&
-    sameEndpoint(heard, view) &&
-    sameBytes(heard.meta, view.meta) &&
-    sameBytes(heard.versions, view.versions)
-  );
 }

@@ -6,10 +6,11 @@ import { status } from '@grpc/grpc-js';
 
 import { FractoryError, messageOf, systemCodeOf } from '../../runtime/errors.js';
 import type { KeepKeys } from '../wire/keyring.js';
-import { KEY_BYTES } from '../wire/keyring.js';
+import { KEY_BYTES, MOST_KEYS } from '../wire/keyring.js';
 
 /** Thousands of keys; more is something else. */
 const MAX_FILE_BYTES = 256 * 1024;
+const MOST = String(MOST_KEYS);
 
 /**
  * Keys in a file as agents of Serf keep them (`-keyring-file`): a JSON array of base64, the one that encrypts first. Several processes may have the same file.
@@ -35,7 +36,10 @@ export class KeyringFile {
     try {
       const known = new Set([...keys, ...before].map(textOf));
       const others = ((await this.read()) ?? []).filter((key) => !known.has(textOf(key)));
-      await this.#write(JSON.stringify([...keys, ...others].map(textOf), undefined, 2));
+      const all = [...keys, ...others];
+      if (all.length > MOST_KEYS)
+        throw new Error(`${String(all.length)} keys with those of others, at most ${MOST}`);
+      await this.#write(JSON.stringify(all.map(textOf), undefined, 2));
     } catch (error) {
       const isMissing = systemCodeOf(error) === 'ENOENT';
       const what = isMissing ? `there is no folder ${path.dirname(this.path)}` : messageOf(error);
@@ -81,13 +85,12 @@ export class KeyringFile {
     const made = `${target}.${randomBytes(6).toString('hex')}`;
     try {
       await written(made, text);
-      await rename(made, target);
+      await renamed(made, target);
     } catch (error) {
       // Where it could not even be made there is none.
       await unlink(made).catch(() => undefined);
       throw error;
     }
-    await synced(path.dirname(target));
   }
 
   /** A link to it stays one. */
@@ -130,12 +133,13 @@ async function written(file: string, text: string): Promise<void> {
   }
 }
 
-/** Names in a folder are on its disk. */
-async function synced(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
+/** Under its new name, on the disk where the folder can be synced: where not, the old file may be there again after a power cut. */
+async function renamed(from: string, to: string): Promise<void> {
+  const folder = await open(path.dirname(to), 'r').catch(() => undefined);
   try {
-    await handle.sync();
+    await rename(from, to);
+    await folder?.sync().catch(() => undefined);
   } finally {
-    await handle.close();
+    await folder?.close();
   }
 }

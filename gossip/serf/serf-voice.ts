@@ -243,8 +243,8 @@ export class SerfVoice implements Delegate {
       if (!state) return;
       this.#setClocks(state, ofWhomWeJoin);
       await this.#slices.run(this.#merging(state));
-      if (state.ours.length > 0) await this.#options.events?.mergeState(state.ours);
       await this.#slices.run(this.#forgettingStrangers());
+      if (state.ours.length > 0) await this.#options.events?.mergeState(state.ours);
     } catch (error) {
       this.#notUnderstood(error);
     }

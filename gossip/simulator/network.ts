@@ -1,4 +1,5 @@
 import type { GossipMember, Transport } from '../core/gossip-member.js';
+import { isSameAlive } from '../core/member.js';
 import type { Endpoint, MemberTable, MemberView } from '../core/member.js';
 import type { Message } from '../wire/messages.js';
 import { Due } from './due.js';
@@ -84,8 +85,8 @@ export class SimulatedTransport implements Transport {
     if (this.node) this.#network.pingByTcp(this.node, member, timeoutMs, answered);
   }
 
-  exchange(withWhom: Endpoint): Promise<void> {
-    if (this.node) this.#network.exchange(this.node, this.#network.nodeAt(withWhom));
+  exchange(withWhom: Endpoint, join: boolean): Promise<void> {
+    if (this.node) this.#network.exchange(this.node, this.#network.nodeAt(withWhom), join);
     return Promise.resolve();
   }
 }
@@ -151,7 +152,7 @@ export class SimulatedNetwork {
   }
 
   /** Both take all that the other holds, of which only what they don't both hold needs to be looked at. */
-  exchange(one: Node, other: Node, done?: () => void): void {
+  exchange(one: Node, other: Node, join: boolean, done?: () => void): void {
     this.time.after(EXCHANGE_WAYS * this.#latencyMs(), () => {
       const apart = other.side !== one.side;
       if (other.crashed || one.crashed || apart || other.clock.isPaused || one.clock.isPaused)
@@ -159,8 +160,13 @@ export class SimulatedNetwork {
       const [mine, theirs] = [one.member.table, other.member.table];
       const said = [...news(mine, theirs)];
       const answered = [...news(theirs, mine)];
-      // Who answers says itself, and what the one who asked does not hold.
-      this.#options.traffic.exchange(mine.size, 1 + answered.length);
+      // Who answers says itself, and what the one who asked does not hold; all to who joins.
+      const isNews = (view: MemberView): boolean => {
+        const known = mine.get(view.name);
+        return view.name !== other.member.name && !(known && isSameAlive(known, view));
+      };
+      const told = join ? theirs.size : 1 + answered.filter(isNews).length;
+      this.#options.traffic.exchange(mine.size, told);
       for (const view of said) other.member.merge(view);
       for (const view of answered) one.member.merge(view);
       done?.();

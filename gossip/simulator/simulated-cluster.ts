@@ -103,7 +103,7 @@ export class SimulatedCluster {
 
   /** One member exchanges all that it knows with another, as by a join. */
   exchange(place: number, withPlace: number): void {
-    this.#network.exchange(this.#network.node(place), this.#network.node(withPlace));
+    this.#network.exchange(this.#network.node(place), this.#network.node(withPlace), true);
   }
 
   runFor(ms: number): void {
@@ -144,7 +144,12 @@ export class SimulatedCluster {
       ...{ profile, random, clock },
       here: () => [...this.member(place).table].filter((view) => !isGone(view)).length,
       exchange: (withWhom, done) => {
-        this.#network.exchange(this.#network.node(place), this.#network.nodeAt(withWhom), done);
+        this.#network.exchange(
+          this.#network.node(place),
+          this.#network.nodeAt(withWhom),
+          true,
+          done,
+        );
       },
     });
   }

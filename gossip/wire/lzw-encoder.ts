@@ -9,8 +9,8 @@ const USED_CODES = CODES - 1;
 const LOOK_BYTES = 8192;
 /** It doesn't where it packs less well than this share of its best. */
 const FITS_SHARE = 0.9;
-/** Packed bytes for which a full table is kept, 60,000 codes: readers of Go before 1.9 count on in 16 bits. */
-const MAX_FULL_BYTES = 90_000;
+/** Packed bytes after which a full table is cleared at the next look: readers of Go before 1.9 count codes in 16 bits, and each byte until that look may be one of 12 bits. */
+const MAX_FULL_BYTES = 79_000;
 
 /**
  * Packs, a step at a time. While the table fills it takes the longest entry, as Go's writer does: what is as short as a packet becomes the same bytes. A table that is full is

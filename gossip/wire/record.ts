@@ -197,7 +197,10 @@ export function optional<T>(field: Field<T>): Field<T> {
   return { ...field, omitted: true };
 }
 
-/** Few different bytes, read many times, such as versions: the same ones stand for those that were read last, as to keep each costs a quarter of a kilobyte. */
+/**
+ * Few different bytes, read many times, such as versions: the same ones stand for those that were read last, by whichever connection, as to keep each costs a quarter of a kilobyte.
+ * Nobody writes into what was read.
+ */
 export function alike(maxBytes: number): Field<Uint8Array> {
   const field = bytes(maxBytes);
   let last = field.absent;

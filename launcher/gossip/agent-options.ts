@@ -45,6 +45,8 @@ export async function planAgent(flags: GossipFlags, hostName: string): Promise<A
   const bind = endpointOf('--bind', flags.bind, DEFAULT_PORT);
   const { keyring, isNew } = await keyringOf(flags);
   const host = textOf(bind.address);
+  if (keyring && flags.plain)
+    throw invalidArgument('--plain', 'and keys are both given: with keys nothing is plain');
   if (!keyring && !flags.plain && !isLoopback(host))
     throw invalidArgument(
       '--bind',

@@ -196,8 +196,9 @@ suite('storage over a block device', (test) => {
   });
 
   test('a deleted content is freed at once where nothing may linger, and a read under way is cut', async () => {
-    await using world = await layered({ block_linger_ms: '0' });
-    const data = randomBytes(8 * MIB);
+    await using world = await layered({ block_linger_ms: '0' }, { capacity_bytes: '128 MiB' });
+    // More than streams hold on the way: each of them up to 16 chunks of 512 KiB.
+    const data = randomBytes(48 * MIB);
     await world.perform('write', { ...WHERE, input: kept(world.other, data) });
     const memory = await world.read(WHERE, { budgetMs: 60_000 });
     const { signal } = new AbortController();

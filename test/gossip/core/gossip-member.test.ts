@@ -12,7 +12,7 @@ const versions = Uint8Array.of(1, 5, 2, 0, 0, 0);
 const endpointOf = (last: number): Endpoint => ({
   ...{ address: Uint8Array.of(10, 0, 0, last), port: 7946 },
 });
-const aliveOf = (name: string, last: number): Message & Alive => ({
+const aliveOf = (name: string, last: number): Alive & { readonly kind: 'alive' } => ({
   ...{ kind: 'alive', name, incarnation: 1, ...endpointOf(last), meta: new Uint8Array(), versions },
 });
 const askedFor = (sequence: number): IndirectPing & Message => {
@@ -163,7 +163,22 @@ suite('gossip member', (test) => {
         member.receive([{ kind, name, incarnation: 2 ** 32 - 1, from: 'b' }], from);
     assert.is(viewOf('me')?.state, 'alive');
     assert.is(viewOf('a')?.state, 'alive');
-    assert.equal(drops, ['unfit', 'unfit', 'unfit', 'unfit']);
+    assert.equal(drops.splice(0), ['unfit', 'unfit', 'unfit', 'unfit']);
+    const said = { ...aliveOf('a', 2), incarnation: 2 ** 32 - 1 };
+    for (const state of ['dead', 'suspect', 'left', 'alive'] as const)
+      member.merge({ ...said, state });
+    member.receive([said, { ...said, name: 'me', ...endpointOf(1) }], from);
+    assert.equal(
+      drops.splice(0),
+      Array.from({ length: 6 }, () => 'unfit'),
+    );
+    assert.is(viewOf('a')?.incarnation, 1);
+    // Nor does it confirm what somebody suspects.
+    member.receive([{ kind: 'suspect', name: 'a', incarnation: 1, from: 'b' }], from);
+    member.receive([{ kind: 'suspect', name: 'a', incarnation: 2 ** 32 - 1, from: 'c' }], from);
+    assert.equal(drops.splice(0), ['unfit']);
+    member.receive([{ ...aliveOf('a', 2), incarnation: 2 }], from);
+    assert.is(viewOf('a')?.state, 'alive');
     // The one before can still be answered.
     member.receive([{ kind: 'dead', name: 'me', incarnation: 2 ** 32 - 2, from: 'b' }], from);
     assert.is(viewOf('me')?.incarnation, 2 ** 32 - 1);

@@ -55,6 +55,7 @@ function readByGo(packed: Uint8Array): { bytes: Buffer; clears: number } {
   const out: number[] = [];
   let entries: number[][] = [];
   let [hi, width, last, clears, at, held, count] = [END, 9, -1, 0, 0, 0, 0];
+  let codes = END;
   for (;;) {
     for (; count < width; count += 8) {
       assert.ok(at < packed.length, 'an end');
@@ -66,9 +67,12 @@ function readByGo(packed: Uint8Array): { bytes: Buffer; clears: number } {
     if (code === END) return { bytes: Buffer.from(out), clears: clears - 1 };
     if (code === CLEAR) {
       [entries, hi, width, last] = [[], END, 9, -1];
+      codes = END;
       clears++;
       continue;
     }
+    // Readers before Go 1.9 count every code in 16 bits.
+    assert.ok(++codes < 2 ** 16, 'a code that old readers can count');
     assert.ok(code <= hi, `${String(code)} is in the table`);
     const before = last < 256 ? [last] : (entries[last] ?? []);
     const isNew = code === hi && last >= 0;

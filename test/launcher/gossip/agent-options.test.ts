@@ -68,6 +68,7 @@ suite('options of the edge agent', (test) => {
     for (const [bad, expected] of [
       [{ bind: '0.0.0.0:7946' }, /give --key, --key-file or --keyring/],
       [{ bind: '0.0.0.0:7946', key }, /--advertise/],
+      [{ plain: true, key }, /--plain: and keys are both given/],
       [{ bind: 'localhost:7946' }, /expected IP-ADDRESS:PORT/],
       [{ bind: '127.0.0.1:99999' }, /--bind: is "127.0.0.1:99999", .* the port up to 65535/],
       [{ advertise: '10.0.0.1:0' }, /--advertise: .* nobody is reached at port 0/],

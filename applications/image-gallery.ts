@@ -63,7 +63,9 @@ export const application = defineApplication({
     client: text('whose pictures', { default: 'admin' }),
     prefix: optional(text('only names that start with this; default: all pictures of the client')),
     images: optional(
-      file('a local folder: its pictures are uploaded first, and the report is about them alone'),
+      file(
+        'a local folder: its pictures are uploaded first; all of the client are classified, and the report is about these alone',
+      ),
     ),
     model: optional(text("model; default: the CNN node's own")),
     parallelism: integer('pictures under way at a time', { default: '8' }),

@@ -19,24 +19,26 @@ import { asTable, writeTable } from './table.js';
 import type { Finding } from './statistics.js';
 
 /** Every measure by name: each returns its findings after so many rounds. */
-const MEASURES: Readonly<Record<string, (rounds: number) => Promise<Finding[]>>> = {
-  hops: measureHops,
-  'image-prediction': measureImagePrediction,
-  'cnn-serving': measureCnnServing,
-  transfer: measureTransfer,
-  tax: measureTax,
-  copy: measureCopy,
-  'cnn-training': measureCnnTraining,
-  overload: measureOverload,
-  revocation: measureRevocation,
-  checks: measureChecks,
-  durable: measureDurable,
-  failover: measureFailover,
-  'gossip-live': measureGossipLive,
-  kills: measureKills,
-  'start-up': measureStartUp,
-  soak: measureSoak,
-};
+const MEASURES: ReadonlyMap<string, (rounds: number) => Promise<Finding[]>> = new Map(
+  Object.entries({
+    hops: measureHops,
+    'image-prediction': measureImagePrediction,
+    'cnn-serving': measureCnnServing,
+    transfer: measureTransfer,
+    tax: measureTax,
+    copy: measureCopy,
+    'cnn-training': measureCnnTraining,
+    overload: measureOverload,
+    revocation: measureRevocation,
+    checks: measureChecks,
+    durable: measureDurable,
+    failover: measureFailover,
+    'gossip-live': measureGossipLive,
+    kills: measureKills,
+    'start-up': measureStartUp,
+    soak: measureSoak,
+  }),
+);
 
 const LEAST_ROUNDS = 5;
 const MOST_ROUNDS = 1000;
@@ -48,25 +50,28 @@ const HELP = `Measures what Fractory costs, as ratios: bench/README.md tells of 
   --json       one object a line instead of the table
   --write      also puts the table into bench/README.md
 
-Measures, default all: ${Object.keys(MEASURES).join(', ')}`;
+Measures, default all: ${[...MEASURES.keys()].join(', ')}`;
 
 const { values, rounds, chosen } = askedOf(HELP, (argv) => {
   const flag = { type: 'boolean', default: false } as const;
   const options = { json: flag, write: flag, rounds: { type: 'string' } } as const;
   const { values: given, positionals: names } = parsedFlags(argv, options, true);
-  const unknown = names.find((name) => !Object.hasOwn(MEASURES, name));
-  if (unknown !== undefined)
-    throw new BadFlag(`no measure ${unknown}; there are ${Object.keys(MEASURES).join(', ')}`);
   return {
     values: given,
     rounds: wholeOf('--rounds', given.rounds, [LEAST_ROUNDS, MOST_ROUNDS], LEAST_ROUNDS),
-    chosen: names.length > 0 ? names : Object.keys(MEASURES),
+    chosen: (names.length > 0 ? names : [...MEASURES.keys()]).map(measureOf),
   };
 });
+
+function measureOf(name: string) {
+  const measure = MEASURES.get(name);
+  if (!measure)
+    throw new BadFlag(`no measure ${name}; there are ${[...MEASURES.keys()].join(', ')}`);
+  return { name, measure };
+}
+
 const all: Finding[] = [];
-for (const name of chosen) {
-  const measure = MEASURES[name];
-  if (!measure) continue;
+for (const { name, measure } of chosen) {
   console.error(`measuring ${name}, ${String(rounds)} rounds`);
   for (const found of await measure(rounds)) {
     all.push(found);

@@ -27,6 +27,8 @@ export type StartMessage =
       readonly kind: 'failed';
       readonly text: string;
       readonly exitCode: number;
+      /** It was asked to stop, and nothing else is wrong. */
+      readonly interrupted: boolean;
     };
 
 export interface DetachedOptions {
@@ -58,7 +60,9 @@ export async function startDetached(
   try {
     return await outcomeOf(child, terminalReporter(terminal), interruption);
   } catch (error) {
-    if (interruption.by !== undefined) terminal.note('stopped: nothing of it runs any more');
+    // Only who tells of its end itself has stopped everything.
+    if (interruption.by === undefined || !(error instanceof ExitRequest)) throw error;
+    terminal.note('stopped: nothing of it runs any more');
     if (interruption.by === 'SIGINT') throw new ExitRequest(ExitCode.interrupted);
     throw error;
   }
@@ -101,8 +105,8 @@ function outcomeOf(
           resolve(message.statuses);
           break;
         case 'failed':
-          // It was stopped from here: by which signal is no news.
-          if (interruption.by === undefined) reporter.note(message.text);
+          // Where it was stopped from here, by which signal is no news.
+          if (interruption.by === undefined || !message.interrupted) reporter.note(message.text);
           failure = new ExitRequest(message.exitCode);
           break;
         default:

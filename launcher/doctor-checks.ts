@@ -13,7 +13,7 @@ import { ConfigError } from '../config/problems.js';
 import type { CommandContext } from './command-context.js';
 import { RunFile } from './run-file.js';
 import type { RunState } from './run-file.js';
-import { stateFolderFailure } from './state-folder-failure.js';
+import { stateFolderFailure, stateFolderProblem } from './state-folder-failure.js';
 
 /** What one check found: `wrong` = there, but not as it has to be; `optional` = missing, but everything needed works without it. */
 export interface Finding {
@@ -124,8 +124,7 @@ const stateFolder: Check = async ({ places }) => {
     await rm(probe);
     return { subject, state: 'ok', found: `${statePath} can be written` };
   } catch (error) {
-    const failure = stateFolderFailure(error, statePath);
-    const found = failure ? failure.message.replace(/; [^;]*$/, '') : messageOf(error);
+    const found = stateFolderProblem(error, statePath) ?? messageOf(error);
     const mend = ['EACCES', 'EPERM'].includes(systemCodeOf(error) ?? '')
       ? `sudo chown -R "$USER" ${statePath}, or FRACTORY_STATE=FOLDER for another`
       : 'FRACTORY_STATE=FOLDER names another';

@@ -19,22 +19,28 @@ const REASONS: ReadonlyMap<string, string> = new Map([
 const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT']);
 
 /**
- * What is wrong with the state folder, in one line, if that is what a command failed of; undefined otherwise. Everything that a command
+ * What is wrong with the state folder and what to do, in one line, if that is what a command failed of; undefined otherwise. Everything that a command
  * does there may find it out: so it is told at the end and for all of them, not asked before by each.
  */
 export function stateFolderFailure(thrown: unknown, statePath: string): FractoryError | undefined {
+  const problem = stateFolderProblem(thrown, statePath);
+  if (problem === undefined) return undefined;
+  const text = `${problem}; FRACTORY_STATE=FOLDER names another`;
+  const isFull = FULL.has(systemCodeOf(thrown) ?? '');
+  const kind = isFull ? status.RESOURCE_EXHAUSTED : status.INVALID_ARGUMENT;
+  return new FractoryError(kind, 'STATE_FOLDER_UNUSABLE', text, { cause: thrown });
+}
+
+/** The same without what to do. */
+export function stateFolderProblem(thrown: unknown, statePath: string): string | undefined {
   const code = systemCodeOf(thrown) ?? '';
   const reason = REASONS.get(code);
   if (reason === undefined || !isSystemError(thrown) || !concerns(thrown, statePath))
     return undefined;
   // What is gone of a folder that is there is another failure.
   if (['ENOENT', 'EEXIST'].includes(code) && thrown.syscall !== 'mkdir') return undefined;
-  const where = thrown.path === statePath ? '' : ` (${code} at ${thrown.path})`;
-  const text =
-    `the state folder ${statePath} can't be used: it ${reason}${where}; ` +
-    'FRACTORY_STATE=FOLDER names another';
-  const kind = FULL.has(code) ? status.RESOURCE_EXHAUSTED : status.INVALID_ARGUMENT;
-  return new FractoryError(kind, 'STATE_FOLDER_UNUSABLE', text, { cause: thrown });
+  const which = thrown.path === statePath ? 'it' : thrown.path;
+  return `the state folder ${statePath} can't be used: ${which} ${reason} (${code})`;
 }
 
 interface SystemError {

@@ -67,8 +67,8 @@ export class Draining {
   }
 
   /**
-   * Resolves when nothing is under way, at the latest after `graceMs`, with the number of operations and calls that are left. Idempotent: the first call
-   * decides. Never rejects.
+   * Resolves when nothing is under way, or `graceMs` are over, with the number of operations and calls that are left. Leaving the registry and the goodbye by gossip
+   * have bounds of their own, and may take longer than a short grace. Idempotent: the first call decides. Never rejects.
    */
   begin(leaver: Leaver, graceMs: number): Promise<number> {
     this.#done ??= this.#drain(leaver, graceMs);

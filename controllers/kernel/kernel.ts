@@ -200,7 +200,7 @@ export class Kernel {
         if (!step) continue;
         this.#released.add(step, capability, attempt, clock.now());
         this.#activities.release(step, capability, { attempt, ended }, reason);
-        if (ended) this.#steps.forget(step.run, step.step);
+        if (ended) this.#steps.forget(step, capability);
       } catch (error) {
         log.debug({ err: error }, 'release of a step was passed over');
       }

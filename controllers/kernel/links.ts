@@ -187,21 +187,25 @@ export class Links {
    * of its run would refuse it.
    */
   #afterDial(owner: MemberKey, one: Waiting): void {
+    const known = this.#waiting.get(keyOf(owner));
+    if (known) known.push(one);
+    else this.#dialFor(owner, [one]);
+  }
+
+  /** All have the patience of a whole dial: who came in the course of one that fails waits for one more, together with all that did. */
+  #dialFor(owner: MemberKey, waiting: Waiting[]): void {
     const key = keyOf(owner);
-    const known = this.#waiting.get(key);
-    if (known) {
-      known.push(one);
-      return;
-    }
-    const waiting = [one];
+    const fromTheBeginning = waiting.length;
     this.#waiting.set(key, waiting);
     this.#dial(owner).then(
       (link) => {
         this.#begin(key, link);
       },
       (error: unknown) => {
-        if (this.#waiting.get(key) === waiting) this.#waiting.delete(key);
-        for (const { failed } of waiting.splice(0)) failed(error);
+        const over = waiting.splice(0, this.#closed ? waiting.length : fromTheBeginning);
+        if (waiting.length > 0) this.#dialFor(owner, waiting);
+        else if (this.#waiting.get(key) === waiting) this.#waiting.delete(key);
+        for (const { failed } of over) failed(error);
       },
     );
   }

@@ -1,11 +1,15 @@
 import { status } from '@grpc/grpc-js';
 
 import { toFractoryError } from '../../protos/status.js';
+import type { Capability } from '../../protos/gen/fractory/v1/capability.js';
+import type { StepScope } from '../../protos/gen/fractory/v1/caveat.js';
 import { sizeOf } from '../../protos/values.js';
 import { FractoryError, limitExceeded } from '../../runtime/errors.js';
+import { isNarrowedFrom, lineageOf } from './graph/activities.js';
 import { releasedStep } from './graph/released.js';
 import { isWorthRetrying } from './peers.js';
-import { prefixOf } from './remembered-results.js';
+import { keyOf, prefixOf } from './remembered-results.js';
+import type { StepUse } from './remembered-results.js';
 import type { Travelling } from './results.js';
 
 export interface OnceOptions {
@@ -23,6 +27,8 @@ export interface StepName {
 
 interface Entry {
   readonly outcome: Promise<Travelling>;
+  /** Of the capability that it was begun with. */
+  readonly lineage: Capability;
   readonly expiresAtMs: number;
   bytes: number;
 }
@@ -58,15 +64,16 @@ export class OnceSteps {
   }
 
   /**
-   * What the step of this key (`resultKey`) yields. `begin` is called where nobody has begun it; it calls `begins` right before there can be an effect. What
+   * What this use of a step yields. `begin` is called where nobody has begun it; it calls `begins` right before there can be an effect. What
    * fails before that was not done, and is forgotten. PERMISSION_DENIED (CAPABILITY_REVOKED) where its run has ended.
    */
   join(
-    key: string,
+    use: StepUse,
     name: StepName,
     expiresAtMs: number,
     begin: (begins: () => void) => Promise<Travelling>,
   ): { readonly outcome: Promise<Travelling>; readonly isFirst: boolean } {
+    const key = keyOf(use);
     if (this.#done.has(key)) throw releasedStep();
     const known = this.#entries.get(key);
     if (known) return { outcome: known.outcome, isFirst: false };
@@ -80,7 +87,8 @@ export class OnceSteps {
       this.#remove(key, entry);
       throw error;
     });
-    const entry: Entry = { outcome, expiresAtMs, bytes: ENTRY_BYTES };
+    const lineage = lineageOf(use.capability);
+    const entry: Entry = { outcome, lineage, expiresAtMs, bytes: ENTRY_BYTES };
     this.#entries.set(key, entry);
     this.#bytes += entry.bytes;
     this.#nextExpiryMs = Math.min(this.#nextExpiryMs, expiresAtMs);
@@ -96,12 +104,16 @@ export class OnceSteps {
     return { outcome, isFirst: true };
   }
 
-  /** The run has ended: nobody will ask for this step any more. */
-  forget(run: string, step: string): void {
+  /**
+   * The run has ended: nobody will ask for this step by `capability`, or by one narrowed from it, any more. The same run, begun anew, has other capabilities, and what
+   * it has begun stays.
+   */
+  forget(scope: StepScope, capability: Capability): void {
     if (this.#entries.size === 0) return;
-    const prefix = prefixOf(run, step);
+    const prefix = prefixOf(scope);
+    const released = lineageOf(capability);
     for (const [key, entry] of this.#entries) {
-      if (!key.startsWith(prefix)) continue;
+      if (!key.startsWith(prefix) || !isNarrowedFrom(entry.lineage, released)) continue;
       this.#remove(key, entry);
       this.#done.set(key, entry.expiresAtMs);
       this.#bytes += DONE_BYTES;

@@ -1,9 +1,20 @@
+import type { Capability } from '../../protos/gen/fractory/v1/capability.js';
+import type { StepScope } from '../../protos/gen/fractory/v1/caveat.js';
 import type { Value } from '../../protos/gen/fractory/v1/value.js';
 import { sizeOf } from '../../protos/values.js';
+import { isNarrowedFrom, lineageOf } from './graph/activities.js';
+
+/** A step of a run, and the capability that it is used with. */
+export interface StepUse {
+  readonly scope: StepScope;
+  readonly capability: Capability;
+}
 
 interface Entry {
   readonly value: Value;
   readonly bytes: number;
+  /** Of the capability that was used. */
+  readonly lineage: Capability;
   readonly isLive: () => boolean;
 }
 
@@ -25,7 +36,8 @@ export class RememberedResults {
     this.#maxBytes = maxBytes;
   }
 
-  get(key: string): Value | undefined {
+  get(use: StepUse): Value | undefined {
+    const key = keyOf(use);
     const entry = this.#entries.get(key);
     if (!entry || entry.isLive()) return entry?.value;
     this.#remove(key);
@@ -33,11 +45,12 @@ export class RememberedResults {
   }
 
   /** `isLive`: whether what the value refers to is still there. */
-  set(key: string, value: Value, isLive: () => boolean = () => true): void {
+  set(use: StepUse, value: Value, isLive: () => boolean = () => true): void {
     const bytes = sizeOf(value);
     if (this.#maxEntries === 0 || bytes > MAX_ENTRY_BYTES) return;
+    const key = keyOf(use);
     this.#remove(key);
-    this.#entries.set(key, { value, bytes, isLive });
+    this.#entries.set(key, { value, bytes, lineage: lineageOf(use.capability), isLive });
     this.#bytes += bytes;
     while (this.#entries.size > this.#maxEntries || this.#bytes > this.#maxBytes) {
       const [oldest] = this.#entries.keys();
@@ -46,11 +59,13 @@ export class RememberedResults {
     }
   }
 
-  /** The run has ended: nobody will ask for the results of this step any more. */
-  forget(run: string, step: string): void {
+  /** The run has ended: nobody will ask for what this step yielded by `capability`, or by one narrowed from it, any more. */
+  forget(scope: StepScope, capability: Capability): void {
     if (this.#entries.size === 0) return;
-    const prefix = prefixOf(run, step);
-    for (const key of [...this.#entries.keys()]) if (key.startsWith(prefix)) this.#remove(key);
+    const prefix = prefixOf(scope);
+    const released = lineageOf(capability);
+    for (const [key, { lineage }] of this.#entries)
+      if (key.startsWith(prefix) && isNarrowedFrom(lineage, released)) this.#remove(key);
   }
 
   clear(): void {
@@ -70,10 +85,9 @@ export class RememberedResults {
   }
 }
 
-/** Key of a step's result. */
-export function resultKey(run: string, step: string, tag: Uint8Array): string {
-  return `${prefixOf(run, step)}${Buffer.from(tag.buffer, tag.byteOffset, tag.length).toString('latin1')}`;
+export function keyOf({ scope, capability: { tag } }: StepUse): string {
+  return `${prefixOf(scope)}${Buffer.from(tag.buffer, tag.byteOffset, tag.length).toString('latin1')}`;
 }
 
 /** What all keys of a step, and of the items of a map, begin with. */
-export const prefixOf = (run: string, step: string): string => `${run}\n${step}\n`;
+export const prefixOf = ({ run, step }: StepScope): string => `${run}\n${step}\n`;

@@ -7,6 +7,7 @@ import { HealthImplementation } from 'grpc-health-check';
 import { limitsSection } from '../../config/limits.js';
 import type { Limits } from '../../config/limits.js';
 import { toStatus } from '../../protos/status.js';
+import { bindProblem } from '../../runtime/bind-problem.js';
 import { CallGuard } from '../../runtime/call-guard.js';
 import type { CallLimits } from '../../runtime/call-guard.js';
 import {
@@ -16,7 +17,7 @@ import {
 } from '../../runtime/channels.js';
 import { guardConnections } from '../../runtime/connection-guard.js';
 import type { ConnectionLimits } from '../../runtime/connection-guard.js';
-import { FractoryError, messageOf } from '../../runtime/errors.js';
+import { FractoryError } from '../../runtime/errors.js';
 import type { MethodHandler, TypedService } from './calls.js';
 import { grpcHandler } from './grpc-handlers.js';
 import type { CallRules } from './grpc-handlers.js';
@@ -125,19 +126,11 @@ export function bracketed(ip: string, port: number): string {
   return ip.includes(':') ? `[${ip}]:${String(port)}` : `${ip}:${String(port)}`;
 }
 
-/** What gRPC says of it, where people have words for that. */
-const BIND_PROBLEMS: readonly (readonly [string, string])[] = [
-  ['EADDRINUSE', 'another program has it'],
-  ['EADDRNOTAVAIL', 'it is no address of this machine'],
-  ['EACCES', 'this user may not have it'],
-];
-
 function cannotBind(ip: string, port: number, error: Error): FractoryError {
-  const known = BIND_PROBLEMS.find(([code]) => error.message.includes(code));
   return new FractoryError(
     status.FAILED_PRECONDITION,
     'CANNOT_BIND',
-    `cannot listen on ${bracketed(ip, port)}: ${known?.[1] ?? messageOf(error)}; choose another grpc_ip or port`,
+    `cannot listen on ${bracketed(ip, port)}: ${bindProblem(error)}; choose another grpc_ip or port`,
     { cause: error },
   );
 }

@@ -1,5 +1,7 @@
 import { status } from '@grpc/grpc-js';
 
+import type { Capability } from '../../protos/gen/fractory/v1/capability.js';
+import type { StepScope } from '../../protos/gen/fractory/v1/caveat.js';
 import type { Value } from '../../protos/gen/fractory/v1/value.js';
 import { toFractoryError } from '../../protos/status.js';
 import { contentBytesOf } from '../../protos/values.js';
@@ -16,7 +18,8 @@ import type { KeepOptions, KeptMemory, MemoryAccess } from './memory/access.js';
 import { memoriesIn } from './memory/value-content.js';
 import { OnceSteps } from './once-steps.js';
 import { nowUs } from './receipts.js';
-import { RememberedResults, resultKey } from './remembered-results.js';
+import { RememberedResults } from './remembered-results.js';
+import type { StepUse } from './remembered-results.js';
 import type { Results, Travelling } from './results.js';
 import { StepEnds } from './step-ends.js';
 import type { StepEndParts } from './step-ends.js';
@@ -69,9 +72,10 @@ export class StepRunner {
     });
   }
 
-  forget(run: string, step: string): void {
-    this.#remembered.forget(run, step);
-    this.#once.forget(run, step);
+  /** The run has ended: what is remembered of uses of `capability`, and of those narrowed from it, goes. */
+  forget(scope: StepScope, capability: Capability): void {
+    this.#remembered.forget(scope, capability);
+    this.#once.forget(scope, capability);
   }
 
   /** A new life of the node: what was remembered belonged to the one before. */
@@ -82,8 +86,10 @@ export class StepRunner {
 
   /** What answers at once is continued at once; anything else goes on by itself. */
   start(work: Work): void {
-    if (isDoneOnce(work)) {
-      void this.#goOnce(work);
+    // Outside of runs nobody can tell one use from another.
+    const once = work.operation.spec.idempotent ? undefined : useOf(work);
+    if (once) {
+      void this.#goOnce(work, once);
       return;
     }
     const remembered = this.#recall(work);
@@ -136,18 +142,16 @@ export class StepRunner {
   }
 
   /** A step that must not be done twice goes on though this use of it is released: another attempt waits for it. Never rejects. */
-  async #goOnce(work: Work): Promise<void> {
+  async #goOnce(work: Work, use: StepUse): Promise<void> {
     this.#running++;
     work.startedAtUs = nowUs();
     const unregister = this.#register(work);
-    const { allowance, invocation, deadlineMs, operation } = work;
+    const { allowance, deadlineMs, operation } = work;
     const { clock, member } = this.#parts;
     try {
-      const { run = '', step = '' } = allowance.step ?? {};
-      const key = resultKey(run, step, invocation.capability?.tag ?? new Uint8Array());
       const name = { step: stepIdOf(allowance) ?? operation.spec.name, member };
       const untilMs = allowance.expiresAtMs ?? clock.now() + deadlineMs - clock.monotonicMs();
-      const { outcome, isFirst } = this.#once.join(key, name, untilMs, (begins) =>
+      const { outcome, isFirst } = this.#once.join(use, name, untilMs, (begins) =>
         this.#performOnce(work, begins),
       );
       work.reused = !isFirst;
@@ -318,22 +322,19 @@ export class StepRunner {
     if (this.#running === 0) this.#idle?.();
   }
 
-  #recall({ allowance, invocation }: Work): Value | undefined {
-    const { step } = allowance;
-    if (!step || !invocation.capability || this.#remembered.size === 0) return undefined;
-    return this.#remembered.get(resultKey(step.run, step.step, invocation.capability.tag));
+  #recall(work: Work): Value | undefined {
+    const use = this.#remembered.size === 0 ? undefined : useOf(work);
+    return use && this.#remembered.get(use);
   }
 
   /**
    * Only what took a promise is remembered: what answers at once is done again for less. Nor are memories of other nodes: nobody here hears when
    * they are gone, and a run that is tried again for that would get the same again.
    */
-  #remember({ allowance, invocation }: Work, value: Value, kept: KeptMemory | undefined): void {
-    const { step } = allowance;
-    if (!step || !invocation.capability) return;
-    if (!kept && memoriesIn(value).length > 0) return;
-    const key = resultKey(step.run, step.step, invocation.capability.tag);
-    this.#remembered.set(key, value, kept ? () => kept.isLive : undefined);
+  #remember(work: Work, value: Value, kept: KeptMemory | undefined): void {
+    const use = useOf(work);
+    if (!use || (!kept && memoriesIn(value).length > 0)) return;
+    this.#remembered.set(use, value, kept ? () => kept.isLive : undefined);
   }
 }
 
@@ -343,7 +344,7 @@ const TRANSIENT: ReadonlySet<number> = new Set([
   status.ABORTED,
 ]);
 
-/** Whether nobody may do it a second time; outside of runs nobody can tell one use from another. */
-function isDoneOnce({ operation, allowance, invocation }: Work): boolean {
-  return !operation.spec.idempotent && allowance.step !== undefined && !!invocation.capability;
+/** Which step of a run it is, by which capability; undefined outside of runs. */
+function useOf({ allowance: { step }, invocation: { capability } }: Work): StepUse | undefined {
+  return step && capability && { scope: step, capability };
 }

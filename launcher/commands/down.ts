@@ -22,16 +22,18 @@ export function addDown(program: Command, context: CommandContext): void {
   const command = program
     .command('down')
     .description('stop the data center of this folder, also nodes started by hand')
-    .action(() => patientDown(context));
+    .action(() => down(context));
   withExamples(command, [['./datacenter down', 'returns when no process is left']]);
 }
 
-/** Ctrl-C ends the waiting, not the stop. */
-async function patientDown(context: CommandContext): Promise<void> {
-  const { terminal, interruption } = context;
+/** The launcher has been asked to stop: from now on Ctrl-C ends the waiting, not the stop. */
+async function unlessInterrupted(
+  { terminal, interruption }: CommandContext,
+  stopping: Promise<void>,
+): Promise<void> {
   interruption.handle();
   try {
-    await unlessAborted(down(context), interruption.signal);
+    await unlessAborted(stopping, interruption.signal);
   } catch (error) {
     if (!interruption.signal.aborted) throw error;
     terminal.note('it goes on stopping in the background; ./datacenter down waits for it again');
@@ -54,13 +56,13 @@ async function down(context: CommandContext): Promise<void> {
       return;
     case 'running':
       terminal.progress(`stopping the data center (pid ${String(found.record.launcher.pid)})`);
-      await stopLauncher(found.record, runFile);
+      await signalProcess(found.record.launcher, 'SIGTERM');
+      await unlessInterrupted(context, launcherStopped(found.record, runFile));
       terminal.note('everything is stopped');
   }
 }
 
-async function stopLauncher(record: RunRecord, runFile: RunFile): Promise<void> {
-  await signalProcess(record.launcher, 'SIGTERM');
+async function launcherStopped(record: RunRecord, runFile: RunFile): Promise<void> {
   const stopped = await waitUntilGone(record.launcher, STOP_TIMEOUT_MS);
   if (!stopped) await signalProcess(record.launcher, 'SIGKILL');
   // Nothing is left of an orderly stop; after a kill there may be.

@@ -7,7 +7,8 @@ import type { AgentOptions } from '../../gossip/agent/agent.js';
 import { HttpFace } from '../../gossip/agent/http-face.js';
 import type { MemberChange } from '../../gossip/core/membership.js';
 import { endpointText } from '../../gossip/net/address.js';
-import { FractoryError, messageOf, systemCodeOf, unavailable } from '../../runtime/errors.js';
+import { bindProblem } from '../../runtime/bind-problem.js';
+import { FractoryError, unavailable } from '../../runtime/errors.js';
 import { createLogger } from '../../runtime/logger.js';
 import type { CommandContext } from '../command-context.js';
 import { ExitCode, ExitRequest } from '../exit-codes.js';
@@ -91,20 +92,15 @@ function started(agent: AgentOptions, terminal: Terminal): Promise<Agent> {
   return opened(starting, `${agent.bind ?? ''}:${String(agent.port ?? '')}`);
 }
 
-const REFUSALS: ReadonlyMap<string, string> = new Map([
-  ['EADDRINUSE', 'it is in use'],
-  ['EADDRNOTAVAIL', 'this machine has no such address'],
-  ['EACCES', 'only root may listen there'],
-]);
-
 /** What the system says of an address, in our words. */
 async function opened<T>(opening: Promise<T>, where: string): Promise<T> {
   try {
     return await opening;
   } catch (error) {
     if (error instanceof FractoryError) throw error;
-    const why = REFUSALS.get(systemCodeOf(error) ?? '') ?? messageOf(error);
-    throw unavailable('ADDRESS', `can't listen at ${where}: ${why}`, { cause: error });
+    throw unavailable('ADDRESS', `can't listen at ${where}: ${bindProblem(error)}`, {
+      cause: error,
+    });
   }
 }
 

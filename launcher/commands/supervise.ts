@@ -76,7 +76,8 @@ async function supervise(context: CommandContext, options: SuperviseOptions): Pr
     await network?.[Symbol.asyncDispose]();
     process.off('disconnect', stopAsked);
     const exitCode = exitCodeOf(error);
-    await tellParent({ kind: 'failed', text, exitCode });
+    const interrupted = interruption.signal.aborted && error === interruption.signal.reason;
+    await tellParent({ kind: 'failed', text, exitCode, interrupted });
     throw new ExitRequest(exitCode);
   }
 }

@@ -33,7 +33,7 @@ suite('a state folder that can not be used', (test) => {
       assert.is(failure.code, status.INVALID_ARGUMENT);
       assert.match(
         failure.message,
-        /^the state folder \S+ can't be used: it is a file .*; FRACTORY_STATE=FOLDER/,
+        /^the state folder \S+ can't be used: \S+ is a file .*; FRACTORY_STATE=FOLDER/,
       );
       assert.not.match(failure.message, '\n');
     }
@@ -46,6 +46,17 @@ suite('a state folder that can not be used', (test) => {
     assert.is(codeOf('EACCES', 'mkdir', '/a/state/logs'), status.INVALID_ARGUMENT);
     assert.is(codeOf('EROFS', 'open', '/a/state/secret'), status.INVALID_ARGUMENT);
     assert.is(codeOf('ENOSPC', 'open', '/a/state/secret'), status.RESOURCE_EXHAUSTED);
+  });
+
+  test('is not named where something in it or above it is what is wrong', () => {
+    const textOf = (code: string, where: string) =>
+      stateFolderFailure(refusal(code, 'mkdir', where), '/a/state')?.message ?? '';
+    assert.match(
+      textOf('EEXIST', '/a/state/logs'),
+      /can't be used: \/a\/state\/logs is a file, not a folder \(EEXIST\);/,
+    );
+    assert.match(textOf('ENOENT', '/a'), /can't be used: \/a can't be made there \(ENOENT\);/);
+    assert.match(textOf('EACCES', '/a/state'), /can't be used: it is not yours/);
   });
 
   test('is not blamed for what has nothing to do with it', () => {
@@ -66,11 +77,11 @@ suite('a state folder that can not be used', (test) => {
       for (const args of [['up', '--detach'], ['demo'], ['status'], ['down'], ['logs']]) {
         const { code, stderr } = await dataCenter.run(...args);
         assert.is(code, 2, stderr);
-        assert.match(stderr, /^error: the state folder .* can't be used: it is a file .*\n$/);
+        assert.match(stderr, /^error: the state folder .* can't be used: \S+ is a file .*\n$/);
       }
       const { code, stdout } = await dataCenter.run('doctor');
       assert.is(code, 1);
-      assert.match(stdout, /missing {2}state folder .*it is a file/);
+      assert.match(stdout, /missing {2}state folder .* is a file/);
     },
     { timeoutMs: 40_000 },
   );

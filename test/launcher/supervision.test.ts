@@ -108,6 +108,65 @@ suite('supervision', (test) => {
   );
 
   test(
+    'Ctrl-C before down has asked the launcher to stop ends it at once, and the data center goes on',
+    async () => {
+      await using dataCenter = await StubDataCenter.create({ math: { behaviour: 'deaf' } });
+      const up = dataCenter.start('up');
+      await up.said(UP);
+      const node = dataCenter.start('node', 'math');
+      await node.said('the log of the node follows');
+      const down = dataCenter.start('down');
+      await node.said('stub is deaf');
+      down.process.kill('SIGINT');
+      const { code, stderr } = await down.ended;
+      assert.is(code, 130);
+      assert.not.match(stderr, /in the background/);
+      assert.is((await dataCenter.record()).phase, 'serving');
+      assert.is(up.process.exitCode, null);
+    },
+    { timeoutMs: 30_000 },
+  );
+
+  test(
+    'Ctrl-C during the start of a launcher in the background stops it, and by which signal is no news',
+    async () => {
+      await using dataCenter = await StubDataCenter.create({
+        math: {},
+        storage: { behaviour: 'lost' },
+      });
+      const up = dataCenter.start('up', '--detach');
+      await up.said('math-1');
+      up.process.kill('SIGINT');
+      const { code, stderr } = await up.ended;
+      assert.is(code, 130);
+      assert.match(stderr, /stopped: nothing of it runs any more/);
+      assert.not.match(stderr, /SIGTERM/);
+      assert.is((await dataCenter.run('status')).code, 5);
+    },
+    { timeoutMs: 30_000 },
+  );
+
+  test(
+    'Ctrl-C during the start of a launcher in the background that dies of something else says so',
+    async () => {
+      await using dataCenter = await StubDataCenter.create({
+        math: { behaviour: 'deaf' },
+        storage: { behaviour: 'lost' },
+      });
+      const up = dataCenter.start('up', '--detach');
+      await up.said('math-1');
+      up.process.kill('SIGINT');
+      while ((await dataCenter.record()).phase !== 'stopping') await sleep(5);
+      process.kill((await dataCenter.record()).launcher.pid, 'SIGKILL');
+      const { code, stderr } = await up.ended;
+      assert.is(code, 1);
+      assert.match(stderr, /the launcher in the background ended \(SIGKILL\)/);
+      assert.not.match(stderr, /nothing of it runs/);
+    },
+    { timeoutMs: 30_000 },
+  );
+
+  test(
     'down ends what a killed launcher left behind',
     async () => {
       await using dataCenter = await StubDataCenter.create({ math: { behaviour: 'deaf' } });

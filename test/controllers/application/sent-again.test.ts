@@ -14,12 +14,12 @@ import { MemoryAccess } from './kernel-access.js';
 class Held {
   begun = 0;
   #listeners: (() => void)[] = [];
-  readonly #waiting: ((value: Value) => void)[] = [];
+  readonly #waiting: { resolve: (value: Value) => void; reject: (error: Error) => void }[] = [];
 
   readonly operation = operation('math.hold', () => {
     this.begun++;
     for (const listener of this.#listeners.splice(0)) listener();
-    return new Promise<Value>((resolve) => this.#waiting.push(resolve));
+    return new Promise<Value>((resolve, reject) => this.#waiting.push({ resolve, reject }));
   });
 
   async hasBegun(times: number): Promise<void> {
@@ -27,7 +27,11 @@ class Held {
   }
 
   letGo(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve(integerValue(1n));
+    for (const { resolve } of this.#waiting.splice(0)) resolve(integerValue(1n));
+  }
+
+  failAll(error: Error): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
   }
 }
 
@@ -85,6 +89,38 @@ suite('a plain run that is sent again, with the same id and deadline', (test) =>
       assert.equal([after.run.state, after.run.ended?.attempts], [RunState.SUCCEEDED, 1]);
     });
   }
+
+  test('does what must not be done twice once, though the node before releases its own between two attempts', async () => {
+    await using access = new MemoryAccess();
+    const held = new Held();
+    let done = 0;
+    const once = operation('math.add', () => {
+      done++;
+      return Promise.resolve(one);
+    });
+    access.join('math-1', [{ ...once, spec: { ...once.spec, idempotent: false } }, held.operation]);
+    const { release } = access;
+    const late: Parameters<typeof release>[] = [];
+    access.release = (...sent) => late.push(sent);
+    const graphOfBoth = graph(
+      [step('a', 'math.add', { input: one }), step('h', 'math.hold')],
+      'a>h',
+    );
+    const deadlineMs = Date.now() + 5000;
+    const before = execution(access, deadlineMs, Topology.RING, graphOfBoth);
+    await held.hasBegun(1);
+    before.run.abandon(leaving);
+    await before.ended;
+    access.release = release;
+    const after = execution(access, deadlineMs, Topology.RING, graphOfBoth);
+    await held.hasBegun(2);
+    for (const sent of late) release(...sent);
+    held.failAll(unavailable('BUSY', 'the device is busy'));
+    await held.hasBegun(3);
+    held.letGo();
+    await after.ended;
+    assert.equal([after.run.state, after.run.ended?.attempts, done], [RunState.SUCCEEDED, 2, 2]);
+  });
 
   test('has joins of its own, though nobody released those of before', async () => {
     await using access = new MemoryAccess();

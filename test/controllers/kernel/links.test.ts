@@ -12,7 +12,8 @@ import type {
 } from '../../../protos/gen/fractory/v1/controller.js';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { ChannelPool } from '../../../runtime/channels.js';
-import { systemClock } from '../../../runtime/clock.js';
+import { ManualClock, systemClock } from '../../../runtime/clock.js';
+import type { Clock } from '../../../runtime/clock.js';
 import { denied } from '../../../controllers/kernel/capabilities/caveats.js';
 import type { FractoryError } from '../../../runtime/errors.js';
 import { silentLogger } from '../../../runtime/logger.js';
@@ -34,8 +35,9 @@ class End {
   readonly #server = new Server();
   readonly #channels = new ChannelPool();
 
-  constructor(id: string, list: MemberList, epoch = 1n) {
-    this.directory = new Directory(list, systemClock);
+  constructor(id: string, list: MemberList, clock: Clock = systemClock) {
+    const epoch = 1n;
+    this.directory = new Directory(list, clock);
     this.links = new Links({
       ...{ dataCenter: 'test', member: id, epoch: () => epoch, directory: this.directory },
       ...{ channels: this.#channels, log: silentLogger(), wire: this.wire.of },
@@ -87,9 +89,9 @@ class End {
   }
 }
 
-async function pair() {
+async function pair(clock?: Clock) {
   const list = new MemberList();
-  const [a, b] = [new End('math-1', list), new End('math-2', list)];
+  const [a, b] = [new End('math-1', list, clock), new End('math-2', list, clock)];
   const one = member('math-1', { address: await a.start() });
   const two = member('math-2', { address: await b.start() });
   list.set(one, two);
@@ -203,6 +205,29 @@ suite('links', (test) => {
     const error = await ends.a.invoke(member('math-9'));
     assert.is(error?.reason, 'OWNER_LOST');
     assert.match(error?.message ?? '', /math-9 \(epoch 1\) is not in the data center/);
+  });
+
+  test('whoever joins a waiting dial has patience of its own, and all that did fail together', async () => {
+    const clock = new ManualClock();
+    using ends = await pair(clock);
+    const { list, a, b, one, two } = ends;
+    list.set(one);
+    const first = a.invoke(two, 1);
+    clock.advance(950);
+    const late = [a.invoke(two, 2), a.invoke(two, 3)];
+    clock.advance(50);
+    assert.is((await first)?.reason, 'OWNER_LOST');
+    list.set(one, two);
+    assert.equal(await Promise.all(late), [undefined, undefined]);
+    assert.equal(b.order, [2, 3]);
+    const never = member('math-9');
+    const lost = [a.invoke(never)];
+    clock.advance(500);
+    lost.push(a.invoke(never), a.invoke(never));
+    clock.advance(500);
+    await lost[0];
+    clock.advance(1000);
+    for (const error of await Promise.all(lost)) assert.is(error?.reason, 'OWNER_LOST');
   });
 
   test('an owner whose server does not answer is OWNER_LOST', async () => {

@@ -3,8 +3,10 @@ export abstract class Due {
   readonly atMs: number;
   /** Of equal times the one that was asked for first comes first. */
   readonly order: number;
-  /** Of the same slot. */
+  /** Of the same slot or epoch. */
   next: Due | undefined = undefined;
+  /** Of the same epoch. */
+  previous: Due | undefined = undefined;
 
   constructor(atMs: number, order: number) {
     this.atMs = atMs;

@@ -22,9 +22,10 @@ class Timer extends Due {
     this.#callback = callback;
   }
 
-  /** It stays where it is and does nothing: to look for it would cost more. */
   cancel(): void {
+    if (!this.#callback) return;
     this.#callback = undefined;
+    this.#time.forget(this);
   }
 
   happens(): void {
@@ -135,13 +136,33 @@ export class VirtualTime implements Clock {
     if (slot <= this.#slot) this.#insert(due);
     else if (slot - this.#slot >= SLOTS) {
       const epoch = Math.floor(slot / SLOTS);
-      due.next = this.#far.get(epoch);
+      const first = this.#far.get(epoch);
+      due.next = first;
+      if (first) first.previous = due;
       this.#far.set(epoch, due);
     } else {
       const at = slot & (SLOTS - 1);
       due.next = this.#slots[at];
       this.#slots[at] = due;
     }
+  }
+
+  /**
+   * Takes off the agenda what waits for its epoch: suspicions are cancelled by the million, and begun for long. What comes in the next seconds stays and does nothing:
+   * its neighbours lie elsewhere in memory, so to take it out would cost more.
+   */
+  forget(due: Due): void {
+    const slot = Math.floor(due.atMs * SLOTS_PER_MS);
+    if (slot - this.#slot < SLOTS) return;
+    const { next, previous } = due;
+    const epoch = Math.floor(slot / SLOTS);
+    if (previous) previous.next = next;
+    else if (this.#far.get(epoch) !== due) return;
+    else if (next) this.#far.set(epoch, next);
+    else this.#far.delete(epoch);
+    if (next) next.previous = previous;
+    due.next = undefined;
+    due.previous = undefined;
   }
 
   /** Into the slot that is being done. */
@@ -182,6 +203,7 @@ export class VirtualTime implements Clock {
       const { next } = due;
       const at = Math.floor(due.atMs * SLOTS_PER_MS) & (SLOTS - 1);
       due.next = this.#slots[at];
+      due.previous = undefined;
       this.#slots[at] = due;
       due = next;
     }

@@ -32,12 +32,25 @@ suite('virtual time', (test) => {
   test('what is cancelled does not come', () => {
     const time = new VirtualTime();
     const came: string[] = [];
-    for (const delayMs of [1, 5000]) {
-      time.schedule(delayMs, () => came.push('stays'));
-      time.schedule(delayMs, () => came.push('cancelled'))();
+    // One after the other in the same second, each cancelled at another time and place among them: first, last, between, alone.
+    const cancels: (() => void)[] = [];
+    for (const delayMs of [1, 5000, 5000, 30_000, 30_000, 90_000]) {
+      cancels.push(time.schedule(delayMs, () => came.push('cancelled')));
+      time.schedule(delayMs, () => came.push(`stays until ${String(delayMs)}`));
+      cancels.push(time.schedule(delayMs, () => came.push('cancelled')));
+      cancels.push(time.schedule(delayMs, () => came.push('cancelled')));
     }
-    time.runUntil(10_000);
-    assert.equal(came, ['stays', 'stays']);
+    cancels.push(time.schedule(60_000, () => came.push('cancelled')));
+    for (const [at, cancel] of cancels.entries()) {
+      if (at === 9) time.runUntil(2000);
+      cancel();
+      cancel();
+    }
+    time.runUntil(100_000);
+    assert.equal(
+      came,
+      [1, 5000, 5000, 30_000, 30_000, 90_000].map((ms) => `stays until ${String(ms)}`),
+    );
   });
 
   test('a stopped process does nothing until it goes on, and hears first how long it was away', () => {

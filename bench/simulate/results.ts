@@ -361,12 +361,11 @@ function speed(budget: Budget): string {
     const [one] = all;
     if (!one) return [what, budget.why, '', '', '', ''];
     const { simulatedMs, steadyBytes } = one.outcome;
-    const most = Math.max(...all.map(({ cost }) => cost.peakBytes));
     return [
       ...[what, seconds(simulatedMs)],
       spread(all.map(({ cost }) => simulatedMs / cost.wallMs)),
       spread(all.map(({ cost }) => simulatedMs / cost.cpuMs)),
-      ...[`${(most / 1e6).toFixed(0)} MB`, bytesPerSecond(steadyBytes.probes)],
+      ...[`${(one.cost.peakBytes / 1e6).toFixed(0)} MB`, bytesPerSecond(steadyBytes.probes)],
     ];
   });
   return `## What it takes
@@ -374,7 +373,7 @@ function speed(budget: Budget): string {
 ${String(ROUNDS)} rounds: median [least to most]. By the clock, the engine's own threads collect garbage and translate on the second core beside the one that simulates; by processor time theirs counts too. Rumours of a crash are
 bound by memory: each one looks into the list of another of 10,000 members, so what others do to the caches of a shared machine shows.
 
-${table(['what', 'simulated', 'x real time, by the clock', 'by processor time', 'peak memory of the process so far', 'probes before the crash'], rows)}`;
+${table(['what', 'simulated', 'x real time, by the clock', 'by processor time', 'peak memory of the process, first round', 'probes before the crash'], rows)}`;
 }
 
 function spread(values: readonly number[]): string {

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { lan } from '../gossip/core/profile.js';
 import type { Endpoint } from '../gossip/core/member.js';
 import { Memberlist } from '../gossip/memberlist.js';
-import type { MemberlistOptions } from '../gossip/memberlist.js';
+import type { MemberlistOptions } from '../gossip/memberlist-options.js';
 import { endpointText } from '../gossip/net/address.js';
 import { SerfMember } from '../gossip/serf/serf-member.js';
 import { Keyring } from '../gossip/wire/keyring.js';

@@ -1,13 +1,12 @@
 import { randomInt } from 'node:crypto';
 
 import { systemClock } from '../runtime/clock.js';
-import type { Clock } from '../runtime/clock.js';
 import { invalidArgument, messageOf, unavailable } from '../runtime/errors.js';
 import { silentLogger } from '../runtime/logger.js';
 import type { Logger } from '../runtime/logger.js';
 import { encodedOf } from './core/encoded.js';
 import { GossipMember } from './core/gossip-member.js';
-import type { Delegate, Transport } from './core/gossip-member.js';
+import type { Transport } from './core/gossip-member.js';
 import type { Endpoint, MemberView } from './core/member.js';
 import type { MemberChange } from './core/membership.js';
 import { lan } from './core/profile.js';
@@ -15,52 +14,17 @@ import type { Profile } from './core/profile.js';
 import { StallWatch } from './core/stall-watch.js';
 import type { DropReason, GossipCounts } from './counts.js';
 import { guarded } from './guarded-delegate.js';
-import { addressBytes, addressText, endpointText, parseEndpoint } from './net/address.js';
+import { checkMeta, checkOptions, DEFAULT_PORT, wireOf } from './memberlist-options.js';
+import type { MemberlistOptions } from './memberlist-options.js';
+import { addressBytes, endpointText, parseEndpoint } from './net/address.js';
 import { Exchanges } from './net/exchanges.js';
 import { Sockets } from './net/sockets.js';
-import { MAX_LABEL_BYTES } from './wire/label.js';
-import type { Keyring } from './wire/keyring.js';
-import { MAX_MEMBERS, MAX_META_BYTES, MAX_OWN_NAME_BYTES, MAX_USER_BYTES } from './wire/limits.js';
+import { MAX_MEMBERS, MAX_USER_BYTES } from './wire/limits.js';
 import type { Message } from './wire/messages.js';
 import { COMPOUND_BYTES, COMPOUND_PART_BYTES } from './wire/packet.js';
 import { openPacket, overheadBytes, sealPacket } from './wire/packet.js';
 import type { WireOptions } from './wire/packet.js';
 import { WireError } from './wire/wire-error.js';
-
-/** Where memberlist listens by custom. */
-export const DEFAULT_PORT = 7946;
-
-export interface MemberlistOptions {
-  /** Unique in the cluster; at most 255 bytes. */
-  readonly name: string;
-  /** IP address to listen on. Default 127.0.0.1. */
-  readonly bind?: string;
-  /** Default 7946; 0 = any. */
-  readonly port?: number;
-  /** Address that others reach it at, if it is not the one that it listens on; needed where that is any (0.0.0.0, ::). */
-  readonly advertise?: string;
-  /** What all others see of it; at most 512 bytes. */
-  readonly meta?: Uint8Array;
-  /** Default `lan`. */
-  readonly profile?: Profile;
-  /** Keys of the cluster; without one nothing is encrypted and anybody can say anything. */
-  readonly keyring?: Keyring;
-  /** With keys: whether what comes in plain is dropped. Default true; false while keys are being introduced. */
-  readonly verifyIncoming?: boolean;
-  /** Keeps clusters on one network apart; no secret. At most 255 bytes. */
-  readonly label?: string;
-  /** Default true. */
-  readonly compress?: boolean;
-  /** Versions of the delegate's protocol that are understood at least and at most, and the one that is spoken. Default 0, 0, 0; those of Serf are 2, 5, 5. */
-  readonly delegateVersions?: readonly [least: number, most: number, spoken: number];
-  /** Members that are known at most, gone ones too; more are dropped and counted. Default 100,000, which is about 100 MB. */
-  readonly maxMembers?: number;
-  readonly delegate?: Delegate;
-  readonly onChange?: (change: MemberChange) => void;
-  readonly log?: Logger;
-  readonly clock?: Clock;
-  readonly random?: () => number;
-}
 
 /** Of memberlist's own protocol: understood at least and at most, and spoken. */
 const PROTOCOL = [1, 5, 2] as const;
@@ -83,7 +47,7 @@ export class Memberlist implements AsyncDisposable {
   #endpoint: Endpoint;
 
   private constructor(options: MemberlistOptions) {
-    check(options);
+    checkOptions(options);
     const { name, clock = systemClock, random = Math.random } = options;
     const { delegateVersions = [0, 0, 0] } = options;
     this.#options = options;
@@ -357,15 +321,6 @@ export class Memberlist implements AsyncDisposable {
   }
 }
 
-function wireOf(options: MemberlistOptions): WireOptions {
-  return {
-    label: Buffer.from(options.label ?? ''),
-    keyring: options.keyring,
-    verifyIncoming: options.verifyIncoming ?? true,
-    compress: options.compress ?? true,
-  };
-}
-
 function countsOf(member: GossipMember): GossipCounts {
   return {
     ...{ packetsIn: 0, packetsOut: 0, bytesIn: 0, bytesOut: 0, exchanges: 0 },
@@ -379,38 +334,4 @@ function countsOf(member: GossipMember): GossipCounts {
 /** Of a compound message. */
 function compoundBytes(parts: readonly Uint8Array[]): number {
   return parts.reduce((sum, { length }) => sum + COMPOUND_PART_BYTES + length, COMPOUND_BYTES);
-}
-
-function checkMeta(meta: Uint8Array): void {
-  if (meta.length > MAX_META_BYTES)
-    throw invalidArgument(
-      'meta',
-      `has ${String(meta.length)} bytes, at most ${String(MAX_META_BYTES)}`,
-    );
-}
-
-function check(options: MemberlistOptions): void {
-  const { name, meta = NOTHING, label = '' } = options;
-  const bytes = Buffer.byteLength(name);
-  if (bytes === 0 || bytes > MAX_OWN_NAME_BYTES)
-    throw invalidArgument(
-      'name',
-      `has ${String(bytes)} bytes, expected 1 to ${String(MAX_OWN_NAME_BYTES)}`,
-    );
-  checkMeta(meta);
-  if (Buffer.byteLength(label) > MAX_LABEL_BYTES)
-    throw invalidArgument('label', `is longer than ${String(MAX_LABEL_BYTES)} bytes`);
-  checkAnnounced(options);
-}
-
-/** Nobody is reached at "any address". */
-function checkAnnounced({ bind = '127.0.0.1', advertise }: MemberlistOptions): void {
-  const bound = addressBytes(bind);
-  const { address } =
-    advertise === undefined ? { address: bound } : parseEndpoint(advertise, DEFAULT_PORT);
-  if (address.every((byte) => byte === 0))
-    throw invalidArgument(
-      'advertise',
-      `${addressText(address) ?? ''} is any address, others need one`,
-    );
 }

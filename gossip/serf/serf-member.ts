@@ -4,7 +4,7 @@ import type { MemberChange } from '../core/membership.js';
 import type { MemberView } from '../core/member.js';
 import { lan } from '../core/profile.js';
 import { Memberlist } from '../memberlist.js';
-import type { MemberlistOptions } from '../memberlist.js';
+import type { MemberlistOptions } from '../memberlist-options.js';
 import { endpointText } from '../net/address.js';
 import { distance } from './coordinate.js';
 import type { Coordinate } from './coordinate.js';

@@ -4,7 +4,7 @@ import type { AgentOptions } from '../../gossip/agent/agent.js';
 import type { Endpoint } from '../../gossip/core/member.js';
 import { profiles } from '../../gossip/core/profile.js';
 import type { ProfileName } from '../../gossip/core/profile.js';
-import { DEFAULT_PORT } from '../../gossip/memberlist.js';
+import { DEFAULT_PORT } from '../../gossip/memberlist-options.js';
 import { addressText, endpointText, parseEndpoint } from '../../gossip/net/address.js';
 import type { Tags } from '../../gossip/serf/tags.js';
 import { KeyringFile } from '../../gossip/serf/keyring-file.js';

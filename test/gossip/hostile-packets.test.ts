@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 
 import { local } from '../../gossip/core/profile.js';
 import { Memberlist } from '../../gossip/memberlist.js';
-import type { MemberlistOptions } from '../../gossip/memberlist.js';
+import type { MemberlistOptions } from '../../gossip/memberlist-options.js';
 import { endpointText } from '../../gossip/net/address.js';
 import { Keyring } from '../../gossip/wire/keyring.js';
 import { labelHeader } from '../../gossip/wire/label.js';

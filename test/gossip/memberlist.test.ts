@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import type { MemberChange } from '../../gossip/core/membership.js';
 import { local } from '../../gossip/core/profile.js';
 import { Memberlist } from '../../gossip/memberlist.js';
-import type { MemberlistOptions } from '../../gossip/memberlist.js';
+import type { MemberlistOptions } from '../../gossip/memberlist-options.js';
 import { endpointText } from '../../gossip/net/address.js';
 import { Keyring } from '../../gossip/wire/keyring.js';
 import { FractoryError } from '../../runtime/errors.js';

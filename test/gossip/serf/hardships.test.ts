@@ -6,7 +6,7 @@ import { SerfAgent, withoutSerf } from '../../../bench/interop/serf-agent.js';
 import { shortestSuspicionMs } from '../../../gossip/core/formulas.js';
 import { lan } from '../../../gossip/core/profile.js';
 import { Memberlist } from '../../../gossip/memberlist.js';
-import type { MemberlistOptions } from '../../../gossip/memberlist.js';
+import type { MemberlistOptions } from '../../../gossip/memberlist-options.js';
 import { SerfMember } from '../../../gossip/serf/serf-member.js';
 import { encodeMessage } from '../../../gossip/wire/messages.js';
 import { sleep } from '../../../runtime/deadline.js';
